@@ -1,0 +1,84 @@
+"""The thirteen categories of failure and what each asks of the engine and of people.
+
+Policy is data: `workflow.work` reads it, nobody else decides about retries.
+Source: the project's design, section "Failure categories".
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+
+class Category(StrEnum):
+    AUTHENTICATION = "authentication"
+    AUTHORIZATION = "authorization"
+    VALIDATION = "validation"
+    CONTRACT = "contract mismatch"
+    RATE_LIMIT = "rate limit"
+    TIMEOUT = "timeout"
+    DUPLICATE = "duplicate request"
+    STALE = "stale data"
+    DEPENDENCY = "missing dependency"
+    OUTAGE = "provider outage"
+    MAPPING = "mapping failure"
+    BUSINESS = "business rule"
+    UNKNOWN = "unknown"
+
+
+Owner = Literal["nobody", "support", "operations", "finance", "engineer"]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the engine does by itself, and whom it asks for what.
+
+    `tries` is how often work is tried before it parks (0: parks at once). `first_wait` and
+    `longest_wait` are seconds of the exponential backoff with full jitter.
+    """
+
+    tries: int
+    first_wait: float
+    longest_wait: float
+    owner: Owner
+    next_step: str
+
+
+POLICIES: dict[Category, Policy] = {
+    Category.AUTHENTICATION: Policy(0, 0, 0, "operations", "Rotate the credential; the provider no longer accepts it."),
+    Category.AUTHORIZATION: Policy(0, 0, 0, "operations", "Grant the missing scope at the provider, then replay."),
+    Category.VALIDATION: Policy(0, 0, 0, "support", "Correct the data at its source, then replay."),
+    Category.CONTRACT: Policy(
+        0, 0, 0, "engineer", "Compare the payload with what the adapter expects, then adapt the mapping and replay."
+    ),
+    Category.RATE_LIMIT: Policy(12, 2, 300, "nobody", "Nothing to do: it waits as long as the provider asked."),
+    Category.TIMEOUT: Policy(8, 2, 300, "nobody", "Nothing to do: it is tried again, under the same operation id."),
+    Category.DUPLICATE: Policy(0, 0, 0, "nobody", "Nothing to do: the provider's first result is the result."),
+    Category.STALE: Policy(0, 0, 0, "nobody", "Nothing to do: the evidence is kept, our belief is newer."),
+    Category.DEPENDENCY: Policy(
+        8, 15, 300, "support", "Find out why the record it refers to has not arrived, or check the connection now."
+    ),
+    Category.OUTAGE: Policy(10, 5, 600, "operations", "Wait for the provider; work is kept and drains by itself."),
+    Category.MAPPING: Policy(0, 0, 0, "engineer", "Fix the mapping of the named field, then replay."),
+    Category.BUSINESS: Policy(0, 0, 0, "finance", "Decide what is true, then correct the record or dismiss the event."),
+    Category.UNKNOWN: Policy(3, 5, 60, "engineer", "Read the failure and give it a category."),
+}
+
+
+@dataclass(frozen=True)
+class Fault(Exception):  # noqa: N818 - the field's word; it is data as much as an exception
+    """A classified thing that went wrong.
+
+    `code` is short and stable (part of the fingerprint); `message` is one plain sentence without
+    personal data; `field` and `value` name what offended (`value` is shown only redacted);
+    `retry_after` is in seconds, as the provider asked.
+    """
+
+    category: Category
+    code: str
+    message: str
+    field: str = ""
+    value: str = ""
+    retry_after: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.category}: {self.message}"

@@ -1,0 +1,176 @@
+"""What every adapter answers, in the same order, and the plain data that crosses the border.
+
+An adapter is a provider as code: pure translation. It holds no ORM, queue, sleep, retry loop,
+permission or template. HTTP goes through the `Transport` it is handed, so that the engine records
+each exchange; provider words stay inside the adapter's folder.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel
+
+from integrations.failures.categories import Fault
+
+
+@dataclass(frozen=True)
+class Request:
+    """One HTTP request to a provider. `url` is absolute. `query` and `headers` hold plain text."""
+
+    method: str
+    url: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Response:
+    """One HTTP answer. Header names are lower case. `received_at` is our clock, UTC."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class Transport(Protocol):
+    """Sends one request and returns the answer, or raises `Fault` (timeout, provider outage)."""
+
+    def __call__(self, request: Request) -> Response: ...
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """A resource that can be synced.
+
+    `resource` is the provider's name of it, `kind` our canonical kind ("" for a change log, which
+    carries events about many resources). `every` is the default interval in seconds, `fresh_within`
+    the age in seconds after which data counts as late.
+    """
+
+    resource: str
+    kind: str
+    title: str
+    every: int
+    fresh_within: int
+    change_log: bool = False
+
+
+@dataclass(frozen=True)
+class SecretSpec:
+    """A secret of a connection, by the name under which credentials keep it.
+
+    `verified_by`: "call" means that `Adapter.check` proves it by a request to the provider,
+    "delivery" that only a webhook signed with it can. `several`: more than one may be valid at once.
+    """
+
+    name: str
+    title: str
+    hint: str
+    verified_by: Literal["call", "delivery"]
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What an adapter needs to talk for one connection: validated settings and decrypted secrets."""
+
+    settings: BaseModel
+    secrets: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One piece of evidence found in a webhook, a page, a change log or an answer.
+
+    `event_id` is the provider's own id of the event, "" where the evidence is an object and not an
+    event. `occurred_at` is the provider's clock (UTC, whole seconds at Stripe). `exact` says that the
+    evidence shows the object as it stands at that time, on request, and so outranks an event of the
+    same instant. `path` is where the object lies in its payload, as a JSON pointer (RFC 6901).
+    `obj` is the object itself. `ignored` explains why the adapter needs nothing done about it.
+    """
+
+    event_id: str
+    event_type: str
+    resource: str
+    external_id: str
+    occurred_at: datetime
+    path: str
+    obj: Mapping[str, Any]
+    exact: bool = False
+    deleted: bool = False
+    ignored: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a stream. `next_cursor` is None when the provider says that this was the last.
+
+    An empty page with a next cursor is not the end. `cursor` is plain JSON and resumes the run.
+    """
+
+    items: tuple[Item, ...]
+    next_cursor: dict[str, Any] | None
+    as_of: datetime
+
+
+@dataclass(frozen=True)
+class Found:
+    """The provider's present object, or None when the provider says that there is none."""
+
+    item: Item | None
+    as_of: datetime
+
+
+class Adapter(Protocol):
+    """A provider as code. See `integrations/providers/README.md` for how to add one."""
+
+    slug: ClassVar[str]
+    title: ClassVar[str]
+    api_version: ClassVar[str]
+    settings_schema: ClassVar[type[BaseModel]]
+    secrets: ClassVar[tuple[SecretSpec, ...]]
+    streams: ClassVar[tuple[StreamSpec, ...]]
+    #: JSON keys whose values are personal or secret, wherever they stand in a payload ("email"),
+    #: or, with dots, only under that parent ("billing_details.name").
+    sensitive_fields: ClassVar[frozenset[str]]
+    ignored_events: ClassVar[frozenset[str]]
+    #: resource -> table of the provider's status words -> our product states
+    statuses: ClassVar[Mapping[str, Mapping[str, str]]]
+
+    def check(self, access: Access, transport: Transport) -> str:
+        """Prove the secrets by one harmless request; return whose account it is. Raises `Fault`."""
+        ...
+
+    def list_page(
+        self, access: Access, transport: Transport, resource: str, cursor: dict[str, Any] | None, since: datetime | None
+    ) -> tuple[Response, Page]:
+        """Fetch one page of `resource`; `since` limits to what changed after it where that is possible."""
+        ...
+
+    def fetch(self, access: Access, transport: Transport, resource: str, external_id: str) -> tuple[Response, Found]:
+        """Fetch one object as it is now."""
+        ...
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secrets: list[str], now: datetime) -> int:
+        """Check a webhook's signature; return the index of the secret that fits. Raises `BadSignature`."""
+        ...
+
+    def parse(self, body: bytes, received_at: datetime) -> Item:
+        """Read a webhook's envelope and object. Raises `Fault` (contract mismatch, validation)."""
+        ...
+
+    def classify(self, response: Response) -> Fault | None:
+        """Name what is wrong with an answer; None when it is a success."""
+        ...
+
+    def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
+        """A link to the object in the provider's own dashboard, "" where there is none."""
+        ...
+
+
+class BadSignature(Exception):
+    """The webhook's signature does not fit any valid secret. The text says why, without secrets."""

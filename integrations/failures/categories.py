@@ -4,9 +4,9 @@ Policy is data: `workflow.work` reads it, nobody else decides about retries.
 Source: the project's design, section "Failure categories".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 
 class Category(StrEnum):
@@ -64,13 +64,15 @@ POLICIES: dict[Category, Policy] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Fault(Exception):  # noqa: N818 - the field's word; it is data as much as an exception
     """A classified thing that went wrong.
 
     `code` is short and stable (part of the fingerprint); `message` is one plain sentence without
     personal data; `field` and `value` name what offended (`value` is shown only redacted);
     `retry_after` is in seconds, as the provider asked.
+
+    Not frozen: Python writes the traceback into an exception while it travels.
     """
 
     category: Category
@@ -82,3 +84,6 @@ class Fault(Exception):  # noqa: N818 - the field's word; it is data as much as 
 
     def __str__(self) -> str:
         return f"{self.category}: {self.message}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(getattr(self, part.name) for part in fields(self))

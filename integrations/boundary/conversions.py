@@ -1,0 +1,192 @@
+"""Conversions of a source value into a canonical one. None of them coerces.
+
+A boolean is no integer, "12" is no integer, 12.0 is no integer. Each returns JSON-ready data or
+raises `Refused`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from integrations.canonical.money import DECIMALS, LARGEST, rescaled
+
+_LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime holds
+_LONGEST_ID = 255
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_ODD = re.compile(r"[^\w.-]", re.ASCII)
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer, not an accident
+    """The value does not fit. `code` is stable; `words` complete the sentence "the value …"."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(words)
+        self.code, self.words = code, words
+
+
+@dataclass(slots=True)
+class Setting:
+    """What a conversion may need besides the value."""
+
+    states: Mapping[str, str]
+    decimals: Mapping[str, int]
+    currency: str | None = None
+
+
+Converter = Callable[[Any, Setting], Any]
+
+
+def converter(convert: str) -> Converter:
+    """Return the conversion named `convert`, such as "text" or "link:customer". Raises `ValueError`."""
+    name, _, argument = convert.partition(":")
+    if name in _WITH_ARGUMENT and argument:
+        return _WITH_ARGUMENT[name](argument)
+    if convert in _PLAIN:
+        return _PLAIN[convert]
+    known = sorted([*_PLAIN, *(f"{name}:…" for name in _WITH_ARGUMENT)])
+    raise ValueError(f"convert {convert!r} is not known; there are {', '.join(known)}")
+
+
+def words(convert: str) -> str:
+    """Return the conversion in words, as people read it beside a field."""
+    name, _, argument = convert.partition(":")
+    return _WORDS[name].format(argument)
+
+
+def brief(value: Any) -> str:
+    """Return a value as short JSON text, for a person to recognise it."""
+    try:
+        text = json.dumps(value, ensure_ascii=True)
+    except (TypeError, ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _wrong(value: Any, wanted: str) -> Refused:
+    return Refused("wrong_type", f"is {_TYPES.get(type(value), 'of another type')} and not {wanted}")
+
+
+def _text(value: Any, _: Setting) -> str:
+    if type(value) is not str:
+        raise _wrong(value, "a text")
+    if _UNSTORABLE.search(value):
+        raise Refused("bad_text", "holds characters that are no text (NUL or half a surrogate pair)")
+    return value
+
+
+def _integer(value: Any, _: Setting) -> int:
+    if type(value) is not int:
+        raise _wrong(value, "a whole number")
+    if not -LARGEST <= value <= LARGEST:
+        raise Refused("out_of_range", "is larger than 64 bits hold")
+    return value
+
+
+def _boolean(value: Any, _: Setting) -> bool:
+    if type(value) is not bool:
+        raise _wrong(value, "true or false")
+    return value
+
+
+def _unix_time(value: Any, setting: Setting) -> str:
+    if not 0 <= _integer(value, setting) <= _LAST_SECOND:
+        raise Refused("out_of_range", "is no time between 1970 and 9999")
+    return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _currency(value: Any, setting: Setting) -> str:
+    code = _text(value, setting)
+    # `upper` would turn some letters outside ASCII into letters inside it.
+    if not code.isascii() or code.upper() not in DECIMALS:
+        raise Refused(f"unknown_currency:{_word(code)}", "is no ISO 4217 currency")
+    return code.upper()
+
+
+def _minor_units(value: Any, setting: Setting) -> int:
+    amount = _integer(value, setting)
+    if setting.currency is None:
+        raise Refused("no_currency", "cannot be counted: the currency is not known")
+    scaled = rescaled(amount, setting.currency, setting.decimals[setting.currency])
+    if scaled is None:
+        raise Refused("fraction", f"is a fraction of the smallest unit of {setting.currency}")
+    return _integer(scaled, setting)
+
+
+def _minor_units_sum(key: str) -> Converter:
+    def convert(value: Any, setting: Setting) -> int:
+        if type(value) is not list:
+            return _minor_units(value, setting)
+        total = 0
+        for part in value:
+            if type(part) is not dict or key not in part:
+                raise Refused("wrong_type", f"is a list with an entry that has no {key}")
+            total += _minor_units(part[key], setting)
+        return _integer(total, setting)
+
+    return convert
+
+
+def _link(_resource: str) -> Converter:
+    def convert(value: Any, setting: Setting) -> str:
+        # Providers answer the id or, expanded, the whole object.
+        external_id = _text(value.get("id") if type(value) is dict else value, setting)
+        if not 0 < len(external_id) <= _LONGEST_ID:
+            raise Refused("out_of_range", f"is no id: it has {len(external_id)} characters")
+        return external_id
+
+    return convert
+
+
+def _state(value: Any, setting: Setting) -> str:
+    status = _text(value, setting)
+    if status not in setting.states:
+        raise Refused(f"unknown_status:{_word(status)}", "is a status that the table does not know")
+    return setting.states[status]
+
+
+def _constant(value: str) -> Converter:
+    return lambda _value, _setting: value
+
+
+def _word(text: str) -> str:
+    return _ODD.sub("_", text[:40])
+
+
+_PLAIN: dict[str, Converter] = {
+    "text": _text,
+    "integer": _integer,
+    "boolean": _boolean,
+    "unix_time": _unix_time,
+    "currency": _currency,
+    "minor_units": _minor_units,
+    "state": _state,
+}
+_WITH_ARGUMENT: dict[str, Callable[[str], Converter]] = {
+    "minor_units_sum": _minor_units_sum,
+    "link": _link,
+    "constant": _constant,
+}
+_WORDS = {
+    "text": "as it is",
+    "integer": "whole number",
+    "boolean": "true or false",
+    "unix_time": "unix time → UTC",
+    "currency": "upper case, ISO 4217",
+    "minor_units": "minor units",
+    "state": "table of states",
+    "minor_units_sum": "sum of {}, minor units",
+    "link": "link to {}",
+    "constant": "always {}",
+}
+_TYPES = {
+    type(None): "null",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number with decimals",
+    str: "a text",
+    list: "a list",
+    dict: "an object",
+}

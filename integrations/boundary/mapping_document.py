@@ -166,7 +166,7 @@ class ResourceMapping(BaseModel):
 
 def _misfit(name: str, info: FieldInfo, default: Any) -> list[str]:
     try:
-        create_model("Default", value=(info.annotation, info)).model_validate({"value": default})
+        create_model("Default", value=(Annotated[info.annotation, info], ...)).model_validate({"value": default})
     except ValidationError as error:
         return [f"fields.{name}: the default does not fit: {error.errors()[0]['msg']}"]
     return []

@@ -1,0 +1,13 @@
+"""The ASGI entry: webhooks go to `console.receive`, everything else to Django."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+from django.core.asgi import get_asgi_application
+
+django = get_asgi_application()
+
+from console.receive.app import with_receiver  # noqa: E402 - needs the apps to be loaded
+
+application = with_receiver(django)

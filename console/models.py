@@ -1,0 +1,77 @@
+"""People and what they may do."""
+
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from simple_history.models import HistoricalRecords
+
+from integrations.models import Connection, Scope, Tenant
+from integrations.models.visibility import VisibleQuerySet
+
+
+class Theme(models.TextChoices):
+    SYSTEM = "", "as the system"
+    LIGHT = "light"
+    DARK = "dark"
+
+
+class User(AbstractUser):
+    """A person who signs in; what they may see and do hangs on their grants."""
+
+    email = models.EmailField(unique=True)
+    theme = models.CharField(max_length=5, choices=Theme.choices, blank=True, default="")
+
+    @property
+    def name(self) -> str:
+        """What people call them."""
+        return self.get_full_name() or self.email
+
+    @cached_property
+    def powers(self) -> "Any":
+        """Everything they may do, read once a request; see `console.access`."""
+        from console.access import powers_of
+
+        return powers_of(self)
+
+    @property
+    def scope(self) -> Scope:
+        """What they may see."""
+        scope: Scope = self.powers.scope
+        return scope
+
+
+class Role(models.TextChoices):
+    SUPPORT = "support"
+    OPERATIONS = "operations"
+    FINANCE = "finance"
+    ENGINEER = "engineer"
+    AUDITOR = "auditor"
+    ADMINISTRATOR = "administrator"
+
+
+class Grant(models.Model):
+    """A person holds a role at a tenant, or at one of its connections only."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="grants")
+    role = models.CharField(max_length=14, choices=Role.choices)
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="grants")
+    connection = models.ForeignKey(Connection, models.CASCADE, null=True, blank=True, related_name="grants")
+    granted_by = models.CharField(max_length=150)
+    reason = models.TextField(blank=True, default="")
+    granted_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VisibleQuerySet["Grant"].as_manager()
+    history = HistoricalRecords()
+
+    class Meta:
+        ordering = ["user__email", "role"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "role", "tenant", "connection"], name="grant_once", nulls_distinct=False
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} at {self.connection or self.tenant}"

@@ -1,0 +1,179 @@
+"""`POST /hooks/<connection>/`: the webhook endpoint, a small ASGI application in front of Django.
+
+It answers 200 once the evidence is committed, 401 to a bad signature, 404 to an unknown connection, 405 to
+anything but POST, 410 while the connection is disabled, 413 above 1 MiB, and 503 when nothing could be kept,
+so that the provider sends it again.
+"""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from integrations.boundary import refusals
+from integrations.boundary.gates import Gate, load_gate
+from integrations.boundary.receive import Arrival, Keeper, connection_parameters, now, read_envelope
+from integrations.providers.base import BadSignature
+from integrations.workflow.wake import Waker
+
+log = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+PREFIX = "/hooks/"
+
+
+class Refused(Exception):
+    """The webhook is answered with `status` and a sentence."""
+
+    def __init__(self, status: int, message: str) -> None:
+        self.status, self.message = status, message
+        super().__init__(message)
+
+
+class Receiver:
+    """The endpoint of one process: its gates and its keeper."""
+
+    def __init__(self) -> None:
+        self.gates: dict[uuid.UUID, Gate] = {}
+        self.waker = Waker()
+        self.keeper = Keeper(connection_parameters(), awake=self.waker.events)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            status, message = 200, await self.accept(scope, receive)
+        except Refused as refused:
+            status, message = refused.status, refused.message
+        except Exception:
+            log.exception("A webhook could not be kept")
+            status, message = 503, "Not kept; send it again"
+        await answer(send, status, message)
+
+    async def accept(self, scope: Scope, receive: Receive) -> str:
+        if scope["method"] != "POST":
+            raise Refused(405, "Only POST is accepted here")
+        public_id = connection_of(scope["path"])
+        gate = await self.gate(public_id)
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        body = await read_body(headers, receive)
+        at = now()
+        try:
+            credential_id = verify(gate, body, headers)
+        except BadSignature:
+            # The secret may have been rotated a moment ago.
+            gate = await self.gate(public_id, anew=True)
+            credential_id = await self.verify_or_refuse(gate, body, headers, scope)
+        arrival = Arrival(gate, credential_id, body, headers, at, read_envelope(gate, body, at))
+        outcome = await self.keeper.keep(arrival)
+        if outcome == "disabled":
+            raise Refused(410, "This connection is disabled")
+        if credential_id in gate.pending:
+            self.gates.pop(public_id, None)
+            await sync_to_async(refusals.prove)(credential_id)
+        return outcome
+
+    async def gate(self, public_id: uuid.UUID, *, anew: bool = False) -> Gate:
+        gate = self.gates.get(public_id)
+        if gate is None or anew or not gate.fresh:
+            loaded = await sync_to_async(load_gate)(public_id)
+            if loaded is None:
+                self.gates.pop(public_id, None)
+                raise Refused(404, "No such connection")
+            # Bounded by the number of connections: unknown ids are never kept.
+            gate = self.gates[public_id] = loaded
+        if gate.disabled:
+            raise Refused(410, "This connection is disabled")
+        return gate
+
+    async def verify_or_refuse(self, gate: Gate, body: bytes, headers: dict[str, str], scope: Scope) -> int:
+        try:
+            return verify(gate, body, headers)
+        except BadSignature as bad:
+            client = scope.get("client")
+            address = client[0] if client else ""
+            await sync_to_async(refusals.refuse)(gate, str(bad), address=address, size=len(body))
+            raise Refused(401, f"Signature refused: {bad}") from bad
+
+
+def verify(gate: Gate, body: bytes, headers: dict[str, str]) -> int:
+    """Return the id of the credential that signed; raises BadSignature."""
+    if not gate.secrets:
+        raise BadSignature("this connection has no signing secret yet")
+    return gate.credential_ids[gate.adapter.verify(body, headers, gate.secrets, now())]
+
+
+def connection_of(path: str) -> uuid.UUID:
+    """Return the connection that a path names; raises Refused (404)."""
+    try:
+        return uuid.UUID(path.removeprefix(PREFIX).rstrip("/"))
+    except ValueError as error:
+        raise Refused(404, "No such connection") from error
+
+
+async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
+    """Return the whole body; raises Refused (413) above the limit, without keeping what exceeds it."""
+    limit = settings.WEBHOOK_LIMIT
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise Refused(413, f"Larger than {limit} bytes")
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(400, "The connection ended before the body did")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise Refused(413, f"Larger than {limit} bytes")
+        parts.append(part)
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+async def answer(send: Send, status: int, message: str) -> None:
+    """Send a short JSON answer."""
+    body = json.dumps({"received": status == 200, "detail": message}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def with_receiver(django: Application) -> Application:
+    """Return an application that answers webhooks itself and hands everything else to Django."""
+    receivers: dict[int, Receiver] = {}
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            loop = id(asyncio.get_running_loop())
+            receiver = receivers.get(loop) or receivers.setdefault(loop, Receiver())
+            await receiver(scope, receive, send)
+        elif scope["type"] == "http":
+            await django(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await lifespan(receive, send)
+
+    return application
+
+
+async def lifespan(receive: Receive, send: Send) -> None:
+    """Answer the server's start and stop; there is nothing to prepare."""
+    reply = partial(_reply, send)
+    while True:
+        message = await receive()
+        await reply(message["type"])
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def _reply(send: Send, kind: str) -> None:
+    await send({"type": f"{kind}.complete"})

@@ -1,0 +1,87 @@
+"""What every request carries: its id, who acts, and the space (tenant and environment) that it is about."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+
+from integrations.journal.actor import Actor
+from integrations.models import Connection, Environment, Tenant
+
+
+@dataclass
+class Space:
+    """One tenant in one environment: live and test never share a list."""
+
+    tenant: Tenant
+    environment: str
+    connections: list[Connection]
+
+    @cached_property
+    def connection_ids(self) -> frozenset[int]:
+        return frozenset(connection.pk for connection in self.connections)
+
+    @property
+    def args(self) -> tuple[str, str]:
+        return self.tenant.slug, self.environment
+
+    @property
+    def url(self) -> str:
+        return reverse("overview", args=self.args)
+
+    def connection(self, pk: int) -> Connection:
+        """Return one of its connections by id; raises Http404."""
+        for connection in self.connections:
+            if connection.pk == pk:
+                return connection
+        raise Http404
+
+
+class RequestMiddleware:
+    """Give each request an id, and say it in the answer, so that support can name it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: Any) -> HttpResponse:
+        request.request_id = f"req_{secrets.token_hex(8)}"
+        response = self.get_response(request)
+        response["X-Request-Id"] = request.request_id
+        return response
+
+
+def enter(request: Any, tenant: str, environment: str) -> None:
+    """Set `request.space` and `request.actor`; raises Http404 where the person may see nothing."""
+    powers = request.user.powers
+    found = Tenant.objects.filter(slug=tenant).first()
+    if found is None or environment not in Environment.values:
+        raise Http404
+    connections = list(
+        Connection.objects.visible_to(request.user).filter(tenant=found, environment=environment).order_by("name")
+    )
+    if not connections and not powers.knows(found.pk):
+        raise Http404
+    request.space = Space(found, environment, connections)
+    request.actor = actor_of(request)
+
+
+def actor_of(request: Any) -> Actor:
+    """Return who acts, for the journal."""
+    user = request.user
+    space = getattr(request, "space", None)
+    roles = ""
+    if space is not None:
+        roles = ", ".join(
+            sorted({held.role for held in user.grants.all() if held.tenant_id == space.tenant.pk})
+        )
+    return Actor(
+        id=user.pk,
+        name=user.name,
+        role=roles,
+        address=request.META.get("REMOTE_ADDR", "") or "",
+        request_id=request.request_id,
+    )

@@ -1,0 +1,8 @@
+"""The WSGI entry, for servers without ASGI. It serves the console, not the webhooks."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+application = get_wsgi_application()

@@ -1,0 +1,205 @@
+"""Webhooks in: bytes become evidence in the transaction whose commit the acknowledgement waits for."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any, Literal
+
+import psycopg
+from django.db import connection as django_connection
+from psycopg.types.json import Jsonb
+
+from integrations.boundary.gates import Gate
+from integrations.boundary.redaction import strip_headers
+from integrations.boundary.vault import seal
+from integrations.failures.categories import Fault
+from integrations.providers.base import Item
+
+log = logging.getLogger(__name__)
+
+#: Where the envelope cannot be read, the bytes themselves are the identity of the evidence.
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One webhook whose signature holds, ready to be kept."""
+
+    gate: Gate
+    credential_id: int
+    body: bytes
+    headers: dict[str, str]
+    at: datetime
+    item: Item
+
+
+Outcome = Literal["kept", "duplicate", "disabled"]
+
+
+def read_envelope(gate: Gate, body: bytes, at: datetime) -> Item:
+    """Return what the webhook is about; bytes that say nothing readable are kept all the same."""
+    try:
+        item = gate.adapter.parse(body, at)
+    except Fault as fault:
+        return Item(
+            event_id=f"sha256:{sha256(body).hexdigest()}",
+            event_type=UNREADABLE if ":" not in fault.code else fault.code.partition(":")[2][:120],
+            resource="",
+            external_id="",
+            occurred_at=at,
+            path="",
+            obj={},
+        )
+    return item
+
+
+# One statement keeps a whole batch: new events with their payloads, and a count and a journal line for
+# those that were delivered before. `held` while paused, so that people see what waits.
+KEEP = """
+WITH input AS (
+    SELECT * FROM unnest(
+        %(connection)b::bigint[], %(event_id)s::text[], %(event_type)s::text[], %(resource)s::text[],
+        %(external_id)s::text[], %(occurred_at)s::timestamptz[], %(deleted)s::bool[], %(path)s::text[],
+        %(at)s::timestamptz[], %(headers)s::jsonb[], %(content_type)s::text[], %(size)b::int[],
+        %(sha256)b::bytea[], %(body)b::bytea[]
+    ) AS t(connection_id, event_id, event_type, resource, external_id, occurred_at, deleted, path, at, headers,
+           content_type, size, sha256, body)
+), kept AS (
+    INSERT INTO integrations_event (
+        tenant_id, environment, connection_id, source, provider_event_id, event_type, resource, external_id,
+        occurred_at, exact, deleted, received_at, redelivered, payload_id, payload_at, path, decision,
+        decision_reason, waits_for, replays, state, due_at, tries, category)
+    SELECT c.tenant_id, c.environment, c.id, 'webhook', i.event_id, i.event_type, i.resource, i.external_id,
+        i.occurred_at, false, i.deleted, i.at, 0, nextval('integrations_payload_id_seq'), i.at, i.path, '',
+        '', '', 0, CASE WHEN c.paused_at IS NULL AND s.paused_at IS NULL THEN 'ready' ELSE 'held' END, i.at, 0, ''
+    FROM input i
+    JOIN integrations_connection c ON c.id = i.connection_id AND c.disabled_at IS NULL
+    LEFT JOIN integrations_stream s ON s.connection_id = c.id AND s.resource = i.resource
+    ON CONFLICT (connection_id, provider_event_id) DO UPDATE
+        SET redelivered = integrations_event.redelivered + 1, redelivered_at = excluded.received_at
+    RETURNING id, tenant_id, environment, connection_id, provider_event_id, event_type, record_id, payload_id,
+        redelivered, redelivered_at, (xmax = 0) AS is_new
+), stored AS (
+    INSERT INTO integrations_payload (id, at, connection_id, source, headers, content_type, size, sha256, body)
+    SELECT k.payload_id, i.at, i.connection_id, 'webhook', i.headers, i.content_type, i.size, i.sha256, i.body
+    FROM kept k JOIN input i ON (i.connection_id, i.event_id) = (k.connection_id, k.provider_event_id)
+    WHERE k.is_new
+), noted AS (
+    INSERT INTO integrations_journal (
+        at, tenant_id, environment, connection_id, record_id, lane, action, summary, outcome, subject_type,
+        subject_id, data, actor, role, reason, address, request_id)
+    SELECT k.redelivered_at, k.tenant_id, k.environment, k.connection_id, k.record_id, 'events',
+        'event.redelivered',
+        k.event_type || ' was delivered again: counted and not processed, the evidence was already here',
+        'duplicate', 'event', k.id, jsonb_build_object('deliveries', k.redelivered + 1), '', '', '', '', ''
+    FROM kept k WHERE NOT k.is_new
+)
+SELECT connection_id, provider_event_id, is_new FROM kept
+"""
+
+
+def columns(arrivals: list[Arrival]) -> dict[str, Any]:
+    """Turn arrivals into the arrays that `KEEP` takes."""
+    items = [arrival.item for arrival in arrivals]
+    return {
+        "connection": [arrival.gate.connection_id for arrival in arrivals],
+        "event_id": [item.event_id[:120] for item in items],
+        "event_type": [item.event_type[:120] for item in items],
+        "resource": [item.resource[:60] for item in items],
+        "external_id": [item.external_id[:255] for item in items],
+        "occurred_at": [item.occurred_at for item in items],
+        "deleted": [item.deleted for item in items],
+        "path": [item.path for item in items],
+        "at": [arrival.at for arrival in arrivals],
+        "headers": [Jsonb(strip_headers(arrival.headers)) for arrival in arrivals],
+        "content_type": [arrival.headers.get("content-type", "")[:120] for arrival in arrivals],
+        "size": [len(arrival.body) for arrival in arrivals],
+        "sha256": [sha256(arrival.body).digest() for arrival in arrivals],
+        "body": [seal(arrival.body) for arrival in arrivals],
+    }
+
+
+def identity(arrival: Arrival) -> tuple[int, str]:
+    """What makes two deliveries the same evidence."""
+    return arrival.gate.connection_id, arrival.item.event_id[:120]
+
+
+@dataclass
+class Keeper:
+    """Keeps webhooks of one process: all that arrive while a commit is under way share the next one.
+
+    `awake` is called after a commit that brought something new.
+    """
+
+    conninfo: dict[str, Any]
+    awake: Callable[[], None]
+    most: int = 256
+    _waiting: list[tuple[Arrival, "asyncio.Future[Outcome]"]] = field(default_factory=list)
+    _running: bool = False
+    _connection: psycopg.AsyncConnection[Any] | None = None
+
+    async def keep(self, arrival: Arrival) -> Outcome:
+        """Return once `arrival` is committed; raises psycopg.Error when it could not be."""
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((arrival, future))
+        if not self._running:
+            self._running = True
+            self._task = asyncio.create_task(self._drain())
+        return await future
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self.most], self._waiting[self.most :]
+                await self._commit(batch)
+        finally:
+            self._running = False
+
+    async def _commit(self, batch: list[tuple[Arrival, "asyncio.Future[Outcome]"]]) -> None:
+        # The same event twice in one batch cannot stand in one INSERT; the second goes to the next.
+        firsts: dict[tuple[int, str], tuple[Arrival, asyncio.Future[Outcome]]] = {}
+        for arrival, future in batch:
+            if firsts.setdefault(identity(arrival), (arrival, future))[1] is not future:
+                self._waiting.append((arrival, future))
+        try:
+            outcomes = await self._write([arrival for arrival, _ in firsts.values()])
+        except Exception as error:  # every caller must learn that nothing was kept
+            log.exception("A batch of %d webhooks was not kept", len(firsts))
+            self._connection = None
+            for _, future in firsts.values():
+                if not future.done():
+                    future.set_exception(error)
+            return
+        for key, (_, future) in firsts.items():
+            if not future.done():
+                future.set_result(outcomes.get(key, "disabled"))
+        if "kept" in outcomes.values():
+            self.awake()
+
+    async def _write(self, arrivals: list[Arrival]) -> dict[tuple[int, str], Outcome]:
+        # Sorted, so that two processes with overlapping batches lock the same rows in the same order.
+        arrivals = sorted(arrivals, key=identity)
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(**self.conninfo, autocommit=True)
+        cursor = await self._connection.execute(KEEP, columns(arrivals), prepare=True)
+        return {
+            (connection_id, event_id): "kept" if is_new else "duplicate"
+            async for connection_id, event_id, is_new in cursor
+        }
+
+
+def connection_parameters() -> dict[str, Any]:
+    """Return what psycopg needs to reach Django's database."""
+    parameters = django_connection.get_connection_params()
+    return {
+        key: parameters[key]
+        for key in ("dbname", "user", "password", "host", "port", "sslmode", "options")
+        if parameters.get(key)
+    }
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,92 @@
+from typing import Any
+
+from django.db import models
+
+from integrations.models.connection import Connection
+from integrations.models.stream import Stream
+from integrations.models.visibility import Owned, VisibleQuerySet
+from integrations.models.work import Work
+
+
+class RunKind(models.TextChoices):
+    SYNC = "sync", "first sync"
+    RESYNC = "resync", "resync"
+    RECONCILE = "reconcile", "check"
+
+
+class Run(Owned, Work):
+    """One execution over a stream, or one check of single objects, resumable at its last page."""
+
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="runs")
+    stream = models.ForeignKey(Stream, models.PROTECT, null=True, blank=True, related_name="runs")
+    kind = models.CharField(max_length=10, choices=RunKind.choices)
+    cursor: Any = models.JSONField(null=True, blank=True)
+    since = models.DateTimeField(null=True, blank=True)
+    #: Single objects to fetch: [[resource, external id], …]; empty for a run over a stream.
+    targets: Any = models.JSONField(default=list, blank=True)
+    #: Digests of the cursors seen, so that a provider that repeats one is noticed.
+    seen_cursors: Any = models.JSONField(default=list, blank=True)
+    pages = models.PositiveIntegerField(default=0)
+    items = models.PositiveIntegerField(default=0)
+    changed = models.PositiveIntegerField(default=0, help_text="Items that were new evidence")
+    compared = models.PositiveIntegerField(default=0)
+    differs = models.PositiveIntegerField(default=0)
+    as_of = models.DateTimeField(null=True, blank=True, help_text="The provider's clock at its first page")
+    asked_by = models.CharField(max_length=150)
+    reason = models.TextField(blank=True, default="")
+    cancelled_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+
+    objects = VisibleQuerySet["Run"].as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["connection", "-id"], name="run_of_connection"),
+            models.Index(
+                fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="run_due"
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["stream", "kind"],
+                condition=models.Q(state__in=["ready", "leased", "waiting", "held"], targets=[]),
+                name="run_one_at_a_time",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} R-{self.pk}"
+
+
+class AttemptState(models.TextChoices):
+    IN_FLIGHT = "in flight"
+    ANSWERED = "answered"
+    NO_ANSWER = "no answer"
+
+
+class Attempt(models.Model):
+    """One HTTP exchange with a provider: committed before the request, closed after it."""
+
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="attempts")
+    run = models.ForeignKey(Run, models.PROTECT, null=True, blank=True, related_name="attempts")
+    method = models.CharField(max_length=7)
+    url = models.CharField(max_length=600)
+    state = models.CharField(max_length=10, choices=AttemptState.choices, default=AttemptState.IN_FLIGHT)
+    status = models.PositiveSmallIntegerField(null=True, blank=True)
+    latency_ms = models.PositiveIntegerField(null=True, blank=True)
+    provider_request_id = models.CharField(max_length=120, blank=True, default="")
+    category = models.CharField(max_length=24, blank=True, default="")
+    message = models.TextField(blank=True, default="")
+    payload_id = models.BigIntegerField(null=True, blank=True)
+    payload_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["connection", "-started_at"], name="attempt_of_connection")]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.url}"

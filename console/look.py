@@ -89,8 +89,15 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "stale": Look("s-slash"),
         "unexpected": Look("s-octagon", "danger"),
         "waiting for another record": Look("s-wait", "warn"),
+        "waiting": Look("s-wait", "warn", "Waits for another record"),
         "ignored": Look("s-absent"),
+        "not needed": Look("s-absent"),
         "failed": Look("s-octagon", "danger"),
+    },
+    "attempt": {
+        "in flight": Look("s-run", "busy"),
+        "answered": Look("s-done", "ok"),
+        "no answer": Look("s-question", "warn"),
     },
     "match": {
         "matches": Look("s-same", "ok"),
@@ -107,6 +114,9 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "open": Look("s-differs", "danger"),
         "settling": Look("s-settling"),
         "accepted": Look("s-done", "ok"),
+        "theirs accepted": Look("s-done", "ok"),
+        "gone": Look("s-same", "ok", "The two sides agree again"),
+        "no longer differs": Look("s-same", "ok"),
         "pushed": Look("s-full", "busy"),
         "ignored": Look("s-slash"),
         "resolved": Look("s-same", "ok"),
@@ -217,13 +227,13 @@ OWNERS: Final[Mapping[str, Look]] = {
 
 
 def of_state(word: str, topic: str = "") -> Look:
-    """Return the look of a state; without a topic, of the first topic that knows the word.
+    """Return the look of a state; without a known topic, of the first that has the word.
 
     Underscores read as spaces, so stored words (`requires_action`) and shown ones are the same.
     """
     spoken = say(word)
-    if topic:
-        return STATES.get(topic, {}).get(spoken, UNNAMED)
+    if topic in STATES:
+        return STATES[topic].get(spoken, UNNAMED)
     return next((words[spoken] for words in STATES.values() if spoken in words), UNNAMED)
 
 

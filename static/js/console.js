@@ -28,7 +28,7 @@ document.addEventListener("submit", (event) => {
 
 // A form is sent once: its button says so until the answer comes
 document.addEventListener("submit", (event) => {
-  if (event.defaultPrevented || event.target.method === "get") return
+  if (event.defaultPrevented || event.target.method === "get" || event.target.matches("[data-download]")) return
   const button = event.submitter
   if (!button || button.ariaBusy === "true") return event.preventDefault()
   button.ariaBusy = "true"
@@ -62,6 +62,15 @@ function count() {
     if (button && !place.dataset.base) button.disabled = total === 0
   }
 }
+
+// A menu of filters applies itself when it closes
+document.addEventListener("toggle", (event) => {
+  const form = event.target.closest?.("[data-filters]")
+  if (!form || !event.target.matches(".menu")) return
+  const chosen = new URLSearchParams(new FormData(form)).toString()
+  if (event.newState === "open") form.dataset.filters = chosen
+  else if (form.dataset.filters !== chosen) form.requestSubmit()
+}, true)
 
 // "/" goes to the search field, as the hint beside it says
 document.addEventListener("keydown", (event) => {

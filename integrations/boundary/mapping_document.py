@@ -165,8 +165,9 @@ class ResourceMapping(BaseModel):
 
 
 def _misfit(name: str, info: FieldInfo, default: Any) -> list[str]:
+    as_declared: Any = (info.annotation, info)
     try:
-        create_model("Default", value=(Annotated[info.annotation, info], ...)).model_validate({"value": default})
+        create_model("Default", value=as_declared).model_validate({"value": default})
     except ValidationError as error:
         return [f"fields.{name}: the default does not fit: {error.errors()[0]['msg']}"]
     return []

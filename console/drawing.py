@@ -1,7 +1,7 @@
 """Charts, drawn on the server as SVG: geometry in attributes, colour in the style sheet, the finding in words."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -15,16 +15,14 @@ TEXTURES: dict[str, str] = {"warn": "hatch", "danger": "dots"}
 WIDTH, BAR, GAP, BASE, DEPTH = 144, 4.5, 1.5, 20, 7
 
 
-@dataclass(frozen=True)
-class Point:
+class Point(NamedTuple):
     """One step of a series: how much was done, and how much failed."""
 
     done: int
     failed: int = 0
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(NamedTuple):
     """One share of a whole. Tones beside those of states: "accent", "neutral" and "rest"."""
 
     label: str
@@ -39,7 +37,7 @@ def spark(
 
     The text alternative says the totals, unless `label` says something better.
     """
-    points = [point if isinstance(point, Point) else Point(*point) for point in series]
+    points = [Point(*point) for point in series]
     stride = WIDTH / len(points) if points else WIDTH
     width = stride - min(GAP, stride / 4)
     above = _bars([point.done for point in points], stride, width, height=BASE - 1, up=True)
@@ -74,7 +72,7 @@ def _finding(points: Sequence[Point], step: str) -> str:
 
 def segments(parts: Iterable[Part | tuple[str, int, str]], *, css: str = "") -> SafeString:
     """Return one bar of shares whose text alternative names each with its number."""
-    shares = [part if isinstance(part, Part) else Part(*part) for part in parts]
+    shares = [Part(*part) for part in parts]
     total = sum(share.number for share in shares)
     drawn, x = [], 0.0
     for share in shares:

@@ -120,8 +120,11 @@ def load_secrets(folder: Path) -> dict[str, str]:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, closed to everybody else, unless it is there; nobody's present folder is touched."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the folder, closed to everybody else, unless it is there; a present one is not touched."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"{folder} cannot be a folder for data: {error.strerror}") from error
 
 
 def _write_once(path: Path, text: str) -> None:
@@ -150,7 +153,7 @@ def _start_postgres(folder: Path, *, durable: bool) -> Server:
         _make_database(run)
     except psycopg.Error as error:
         end(process, signal.SIGINT)
-        raise StartError(f"PostgreSQL in {folder}: {_first_line(str(error))}") from error
+        raise StartError(f"PostgreSQL in {folder}: {first_line(str(error))}") from error
     url = f"postgresql://{NAME}@/{NAME}?host={quote(str(run), safe='')}"
     return Server("PostgreSQL", url, process, signal.SIGINT)
 
@@ -173,7 +176,7 @@ def _run_postgres(folder: Path, data: Path, run: Path, settings: dict[str, str])
 def _explain(folder: Path, log: str) -> str:
     if "is another postmaster" in log.lower():
         return f"another PostgreSQL already runs in {folder}: stop that console first"
-    return f"PostgreSQL cannot start in {folder}: {_last_words(log)} (move the folder away to begin anew)"
+    return f"PostgreSQL cannot start in {folder}: {last_words(log)} (move the folder away to begin anew)"
 
 
 def _make_cluster(data: Path) -> None:
@@ -189,7 +192,7 @@ def _make_cluster(data: Path) -> None:
     ]  # fmt: skip
     log = data.with_name("initdb.log")
     if leashed(command, log=log, stop_signal=signal.SIGTERM, folders=(aside,)).wait() != 0:
-        words = _last_words(log.read_text(errors="replace"))
+        words = last_words(log.read_text(errors="replace"))
         shutil.rmtree(aside, ignore_errors=True)
         raise StartError(f"PostgreSQL cannot make its data in {data}: {words}")
     aside.rename(data)
@@ -248,7 +251,7 @@ def _start_redis(folder: Path) -> Server:
         with contextlib.closing(client):
             if _wait_until_ready(process, lambda client=client: _pongs(client)):  # type: ignore[misc]
                 return Server("Redis", url, process)
-    raise StartError(f"Redis cannot start: {_last_words((folder / 'log').read_text(errors='replace'))}")
+    raise StartError(f"Redis cannot start: {last_words((folder / 'log').read_text(errors='replace'))}")
 
 
 def _run_redis(folder: Path, port: int, password: str) -> Process:
@@ -279,10 +282,11 @@ def free_port() -> int:
 def leashed(
     command: list[str],
     *,
-    log: Path,
     stop_signal: signal.Signals,
     folders: tuple[Path, ...] = (),
+    log: Path | None = None,
     stdin: int = subprocess.DEVNULL,
+    env: dict[str, str] | None = None,
 ) -> Process:
     """Start a program that gets the signal when this thread ends, and that is not root where folders are given.
 
@@ -290,14 +294,14 @@ def leashed(
     """
     leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(stop_signal))]
     paths = os.pathsep.join(map(str, folders))
-    with log.open("wb") as output:
+    with log.open("wb") if log else contextlib.nullcontext() as output:
         return subprocess.Popen(
             [*leash, paths, *command],
             stdin=stdin,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=subprocess.STDOUT if output else None,
             start_new_session=True,
-            cwd=log.parent,
+            env=env,
         )
 
 
@@ -334,14 +338,15 @@ def _fresh_log(folder: Path) -> Path:
     return log
 
 
-def _last_words(log: str) -> str:
+def last_words(log: str) -> str:
     """Return the line that says why: the last fatal one, else the last."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     telling = [line for line in lines if "FATAL" in line or "error" in line.lower() or "No space" in line]
     return (telling or lines or ["it ended without a word"])[-1]
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """Return the first line of an error that may have many."""
     return text.strip().splitlines()[0] if text.strip() else "no answer"
 
 

@@ -90,7 +90,8 @@ class Item:
     event. `occurred_at` is the provider's clock (UTC, whole seconds at Stripe). `exact` says that the
     evidence shows the object as it stands at that time, on request, and so outranks an event of the
     same instant. `path` is where the object lies in its payload, as a JSON pointer (RFC 6901).
-    `obj` is the object itself. `ignored` explains why the adapter needs nothing done about it.
+    `obj` is the object itself. `ignored` explains why the adapter needs nothing done about it. `fault`
+    is what is wrong with this piece alone, so that one bad entry does not stop its page.
     """
 
     event_id: str
@@ -103,6 +104,15 @@ class Item:
     exact: bool = False
     deleted: bool = False
     ignored: str = ""
+    fault: Fault | None = None
+
+    @property
+    def thin(self) -> bool:
+        """The evidence says that `external_id` changed but does not hold it: it has to be fetched.
+
+        Its `path` is "", which for an event means: nowhere in this payload.
+        """
+        return not (self.obj or self.ignored or self.fault)
 
 
 @dataclass(frozen=True)
@@ -160,7 +170,10 @@ class Adapter(Protocol):
         ...
 
     def parse(self, body: bytes, received_at: datetime) -> Item:
-        """Read a webhook's envelope and object. Raises `Fault` (contract mismatch, validation)."""
+        """Read a webhook's envelope and object. Raises `Fault` (contract mismatch, validation).
+
+        Raises `UnusableEvent` where the envelope can be read and what it carries cannot.
+        """
         ...
 
     def classify(self, response: Response) -> Fault | None:
@@ -172,5 +185,21 @@ class Adapter(Protocol):
         ...
 
 
-class BadSignature(Exception):
+class UnusableEvent(Fault):
+    """An event that is known by its id and cannot be used. `item` is its envelope, for its identity."""
+
+    item: Item
+
+    @classmethod
+    def of(cls, item: Item, fault: Fault) -> "UnusableEvent":
+        """Return `fault` with the `item` that it is about."""
+        unusable = cls(fault.category, fault.code, fault.message, fault.field, fault.value)
+        unusable.item = item
+        return unusable
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (*super().__reduce__(), {"item": self.item})
+
+
+class BadSignature(Exception):  # noqa: N818 - it is an answer, not an accident
     """The webhook's signature does not fit any valid secret. The text says why, without secrets."""

@@ -1,0 +1,201 @@
+"""Stripe: customers, invoices, payments and refunds.
+
+Lists are newest first and paged by the id of the last object seen, so what is created while a run
+pages lands in front of it and moves nothing; the next run brings it.
+https://docs.stripe.com/api/pagination
+
+Stripe filters lists by creation only, never by change. So an object stream resyncs what is new, and
+the event stream brings what changed; both go back a little, for objects and events show up late.
+Events reach back 30 days (https://docs.stripe.com/api/events): after a longer gap, sync in full.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from importlib.resources import files
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from integrations.failures.categories import Category, Fault
+from integrations.providers.base import (
+    Access,
+    Found,
+    Item,
+    Page,
+    Response,
+    SecretSpec,
+    StreamSpec,
+    Transport,
+    UnusableEvent,
+)
+from integrations.providers.stripe import client, errors, signature
+from integrations.providers.stripe.client import API_KEY, API_VERSION, StripeSettings
+from integrations.providers.stripe.events import IGNORED
+from integrations.providers.stripe.reading import read_event, read_json, read_list, read_object
+
+EVENT: Final = "event"
+#: How far before the last success a resync looks again.
+OVERLAP: Final = timedelta(minutes=5)
+#: How far back Stripe's event log goes.
+LOG_REACH: Final = timedelta(days=30)
+
+MAPPING: Final = files("integrations.providers.stripe").joinpath("mapping.toml").read_bytes()
+_DASHBOARD: Final = "https://dashboard.stripe.com"
+_PAGES: Final = {"customer": "customers", "invoice": "invoices", "payment_intent": "payments", "refund": "payments"}
+#: Personal data, and links that open a document to whoever has them.
+_SENSITIVE: Final = """
+account_number address bank_account billing_details business_vat_id customer_address customer_email customer_name
+customer_phone customer_shipping customer_tax_ids dynamic_last4 email fingerprint hosted_invoice_url iban
+individual_name invoice_pdf ip_address last4 name network_transaction_id owner phone receipt_email receipt_url
+routing_number shipping shipping_details tax_id tax_ids verified_email verified_name verified_phone
+"""
+
+
+def _statuses() -> dict[str, dict[str, str]]:
+    return {name: table["states"] for name, table in tomllib.loads(MAPPING.decode()).items() if "states" in table}
+
+
+class StripeAdapter:
+    """Answers the engine's questions about Stripe. Holds no state."""
+
+    slug: ClassVar[str] = "stripe"
+    title: ClassVar[str] = "Stripe"
+    api_version: ClassVar[str] = API_VERSION
+    settings_schema: ClassVar[type[BaseModel]] = StripeSettings
+    secrets: ClassVar[tuple[SecretSpec, ...]] = (
+        SecretSpec(
+            name=API_KEY,
+            title="API key",
+            hint="A restricted key that reads customers, invoices, payment intents, refunds and events",
+            verified_by="call",
+            pattern=r"(sk|rk)_[a-z]+_\w{8,}",
+        ),
+        SecretSpec(
+            name="webhook_secret",
+            title="Webhook signing secret",
+            hint="Shown at the webhook endpoint in Stripe's dashboard",
+            verified_by="delivery",
+            pattern=r"whsec_\S{8,}",
+        ),
+    )
+    streams: ClassVar[tuple[StreamSpec, ...]] = (
+        StreamSpec("customer", "customer", "Customers", every=900, fresh_within=3600),
+        StreamSpec("invoice", "invoice", "Invoices", every=900, fresh_within=3600),
+        StreamSpec("payment_intent", "payment", "Payments", every=900, fresh_within=3600),
+        StreamSpec("refund", "refund", "Refunds", every=900, fresh_within=3600),
+        StreamSpec(EVENT, "", "Event log", every=60, fresh_within=600, change_log=True),
+    )
+    sensitive_fields: ClassVar[frozenset[str]] = frozenset(_SENSITIVE.split())
+    ignored_events: ClassVar[frozenset[str]] = IGNORED
+    statuses: ClassVar[Mapping[str, Mapping[str, str]]] = _statuses()
+
+    def check(self, access: Access, transport: Transport) -> str:
+        """Prove the API key; return whose account it is.
+
+        A restricted key need not be allowed to read the account. Then reading one customer proves it.
+        """
+        try:
+            account = read_json(client.get_well(access, transport, "/v1/account").body)
+        except Fault as fault:
+            if fault.category not in (Category.AUTHORIZATION, Category.VALIDATION):
+                raise
+            client.get_well(access, transport, client.PATHS["customer"], (("limit", "1"),))
+            return client.settings_of(access).account or "account not named by a restricted key"
+        return _account_name(account)
+
+    def list_page(
+        self, access: Access, transport: Transport, resource: str, cursor: dict[str, Any] | None, since: datetime | None
+    ) -> tuple[Response, Page]:
+        """Fetch one page of `resource`. See the module for what `since` can mean at Stripe."""
+        after, created_from = _place(cursor, since)
+        query = client.list_query(
+            resource, limit=client.settings_of(access).page_size, after=after, created_from=created_from
+        )
+        response = client.get_well(access, transport, client.PATHS[resource], query)
+        entries, has_more = read_list(read_json(response.body))
+        as_of = errors.as_of(response)
+        items = _events(entries) if resource == EVENT else _objects(entries, resource, as_of)
+        next_cursor = _next(entries, after, created_from) if has_more else None
+        return response, Page(items, next_cursor, as_of)
+
+    def fetch(self, access: Access, transport: Transport, resource: str, external_id: str) -> tuple[Response, Found]:
+        """Fetch one object as it is now. A deleted customer is answered as a stub that says so."""
+        expand = (("expand[]", client.EXPANDED[resource]),) if resource in client.EXPANDED else ()
+        response = client.get(access, transport, client.object_path(resource, external_id), expand)
+        as_of = errors.as_of(response)
+        if errors.is_missing(response):
+            return response, Found(None, as_of)
+        fault = self.classify(response)
+        if fault:
+            raise fault
+        item = read_object(read_json(response.body), resource, "", as_of)
+        if item.external_id != external_id:
+            raise errors.mismatch("wrong_object", f"Stripe answered another {resource} than was asked for.", field="id")
+        return response, Found(item, as_of)
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secrets: list[str], now: datetime) -> int:
+        """Check a webhook's signature; return the index of the secret that fits. Raises `BadSignature`."""
+        return signature.verify(body, headers, secrets, now)
+
+    def parse(self, body: bytes, received_at: datetime) -> Item:
+        """Read a webhook. Raises `Fault`, and `UnusableEvent` where at least its id is known."""
+        item = read_event(read_json(body), "")
+        if item.fault:
+            raise UnusableEvent.of(item, item.fault)
+        return item
+
+    def classify(self, response: Response) -> Fault | None:
+        """Name what is wrong with an answer; None when it is a success."""
+        return errors.classify(response)
+
+    def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
+        """A link to Stripe's dashboard. A refund is shown on its payment's page."""
+        external_id = (obj.get("payment_intent") or obj.get("charge")) if resource == "refund" else obj.get("id")
+        if resource not in _PAGES or not isinstance(external_id, str) or not external_id:
+            return ""
+        mode = "" if obj.get("livemode") is True else "/test"
+        return f"{_DASHBOARD}{mode}/{_PAGES[resource]}/{quote(external_id, safe='')}"
+
+
+def _account_name(account: Any) -> str:
+    if not isinstance(account, dict) or not isinstance(account.get("id"), str):
+        raise errors.mismatch("wrong_object", "Stripe answered something that is no account.")
+    settings = account.get("settings")
+    dashboard = settings.get("dashboard") if isinstance(settings, dict) else None
+    name = dashboard.get("display_name") if isinstance(dashboard, dict) else None
+    return f"{name} ({account['id']})" if isinstance(name, str) and name else str(account["id"])
+
+
+def _place(cursor: dict[str, Any] | None, since: datetime | None) -> tuple[str | None, datetime | None]:
+    """Return (id to go on after, creation time to start from). A cursor keeps the start of its run."""
+    if cursor is None:
+        return None, since - OVERLAP if since else None
+    created_from = cursor.get("created_from")
+    return cursor["starting_after"], datetime.fromtimestamp(created_from, UTC) if created_from is not None else None
+
+
+def _next(entries: list[Any], after: str | None, created_from: datetime | None) -> dict[str, Any]:
+    """Return the cursor of the next page: Stripe gives none, the last id is it.
+
+    Without an entry there is nothing to go on after; with the same one again the run would never end.
+    """
+    if not entries:
+        raise errors.mismatch("empty_page", "Stripe says that there is more, on a page with nothing to go on from.")
+    last = entries[-1].get("id") if isinstance(entries[-1], dict) else None
+    if not isinstance(last, str) or not last:
+        raise errors.mismatch("missing:id", "The last entry of the page has no id to go on from.", field="id")
+    if last == after:
+        raise errors.mismatch("repeated_cursor", "Stripe answered the same place in the list again.", field="id")
+    return {"starting_after": last, "created_from": int(created_from.timestamp()) if created_from else None}
+
+
+def _objects(entries: list[Any], resource: str, as_of: datetime) -> tuple[Item, ...]:
+    return tuple(read_object(entry, resource, f"/data/{place}", as_of) for place, entry in enumerate(entries))
+
+
+def _events(entries: list[Any]) -> tuple[Item, ...]:
+    """Return the events that tell us something. The log holds all of the account, and the page is kept."""
+    items = (read_event(entry, f"/data/{place}") for place, entry in enumerate(entries))
+    return tuple(item for item in items if not item.ignored)

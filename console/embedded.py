@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -166,7 +167,7 @@ def _run_postgres(folder: Path, data: Path, run: Path, settings: dict[str, str])
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         process = leashed(command, log=log, stop_signal=signal.SIGINT, folders=(data, run))
-        if _wait_until_ready(process, lambda: _answers(run)):
+        if _wait_until_ready(process, partial(_is_ready, data, process)):
             return process
         words = log.read_text(errors="replace")
         if "postmaster.pid" not in words or time.monotonic() > deadline:
@@ -208,12 +209,12 @@ def _make_database(run: Path) -> None:
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(name, name))
 
 
-def _answers(run: Path) -> bool:
-    try:
-        psycopg.connect(host=str(run), user="postgres", dbname="postgres").close()
-    except psycopg.OperationalError:
-        return False
-    return True
+def _is_ready(data: Path, process: Process) -> bool:
+    """Read what pg_ctl reads: the first line is the server's process id, the eighth its state."""
+    with contextlib.suppress(FileNotFoundError):
+        lines = (data / "postmaster.pid").read_text().splitlines()
+        return len(lines) >= 8 and lines[0] == str(process.pid) and lines[7].strip() == "ready"
+    return False
 
 
 def _socket_folder(folder: Path) -> Path:
@@ -249,7 +250,7 @@ def _start_redis(folder: Path) -> Server:
         process = _run_redis(folder, port, password)
         client = redis.Redis.from_url(url)
         with contextlib.closing(client):
-            if _wait_until_ready(process, lambda client=client: _pongs(client)):  # type: ignore[misc]
+            if _wait_until_ready(process, partial(_pongs, client)):
                 return Server("Redis", url, process)
     raise StartError(f"Redis cannot start: {last_words((folder / 'log').read_text(errors='replace'))}")
 

@@ -167,6 +167,12 @@ def count(number: int, one: str, many: str = "") -> str:
     return wording.count(number, one, many)
 
 
+@register.simple_tag
+def number(value: int | None) -> str:
+    """`{% number n %}`: "1,134"; "none" for None."""
+    return "none" if value is None else f"{value:,}"
+
+
 @register.simple_tag(name="bytes")
 def size(number: int) -> str:
     """`{% bytes payload.size %}`: "6.1 kB"."""

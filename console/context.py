@@ -1,7 +1,83 @@
-"""What the frame of every page needs."""
+"""What the frame of every page needs: where one is, where one can go, and what waits there."""
 
 from typing import Any
 
+from django.db.models import Count
+from django.urls import reverse
+from django.utils import timezone
+
+from console.spaces import spaces_of
+from integrations.models import Drift, DriftStatus, Problem
+
+SETUP = "Evidence and setup"
+
+#: (name, url name, icon, group, the action without which the page is not offered)
+PAGES = (
+    ("Overview", "overview", "overview", "", "see"),
+    ("Records", "records", "records", "", "see"),
+    ("Problems", "problems", "problems", "", "see"),
+    ("Drift", "drift", "drift", "", "see_drift"),
+    ("Events", "events", "events", SETUP, "see"),
+    ("Commands", "commands", "commands", SETUP, "see"),
+    ("Connections", "connections", "connections", SETUP, "see"),
+    ("Mappings", "mappings", "mapping", SETUP, "see"),
+    ("Audit", "audit", "audit", SETUP, "see"),
+    ("People", "people", "people", SETUP, "manage_people"),
+)
+
 
 def frame(request: Any) -> dict[str, Any]:
-    return {}
+    """Return the frame's variables; outside a space only the time and the person."""
+    user = getattr(request, "user", None)
+    space = getattr(request, "space", None)
+    if user is None or not user.is_authenticated:
+        return {"now": timezone.now(), "space": None, "nav": [], "spaces": []}
+    if space is None:
+        return {"now": timezone.now(), "space": None, "nav": [], "spaces": spaces_of(user), "person_roles": ""}
+    if request.htmx:
+        return {"now": timezone.now(), "space": space, "nav": [], "spaces": [], "person_roles": ""}
+    return {
+        "now": timezone.now(),
+        "space": space,
+        "spaces": spaces_of(user),
+        "nav": navigation(request, space),
+        "person_roles": request.actor.role,
+    }
+
+
+def navigation(request: Any, space: Any) -> list[dict[str, Any]]:
+    """Return the pages that this person may open here, with what waits on them."""
+    counts = waiting(space)
+    here = request.resolver_match.url_name if request.resolver_match else ""
+    section = here.split("_")[0].rstrip("s")
+    return [
+        {
+            "name": name,
+            "url": reverse(url, args=space.args),
+            "icon": icon,
+            "group": group,
+            "current": url.rstrip("s") == section,
+            "count": counts.get(url),
+        }
+        for name, url, icon, group, action in PAGES
+        if may_here(request.user, space, action)
+    ]
+
+
+def may_here(user: Any, space: Any, action: str) -> bool:
+    """Say whether a person may do `action` at the space's tenant, or at one of its connections."""
+    return user.powers.may(action, tenant_id=space.tenant.pk) or bool(
+        user.powers.connections.get(action, frozenset()) & space.connection_ids
+    )
+
+
+def waiting(space: Any) -> dict[str, int]:
+    """Return how many problems and differences are open."""
+    problems = Problem.objects.filter(connection_id__in=space.connection_ids, open_count__gt=0).aggregate(n=Count("pk"))
+    drifts = Drift.objects.filter(
+        tenant=space.tenant,
+        environment=space.environment,
+        connection_id__in=space.connection_ids,
+        status=DriftStatus.OPEN,
+    ).aggregate(n=Count("pk"))
+    return {"problems": problems["n"], "drift": drifts["n"]}

@@ -132,7 +132,7 @@ def invoice(raw: Raw, extra: Raw) -> JSON:
         "status_transitions": {
             "finalized_at": extra.get("finalized_at"),
             "marked_uncollectible_at": extra.get("marked_uncollectible_at"),
-            "paid_at": raw["status_transitions"]["paid_at"],
+            "paid_at": extra.get("paid_at") or raw["status_transitions"]["paid_at"],
             "voided_at": extra.get("voided_at") or raw["status_transitions"]["voided_at"],
         },
         "subtotal": raw["subtotal"],
@@ -310,7 +310,7 @@ def invoice_payment(raw: Raw, extra: Raw) -> JSON:
         "status": "paid" if paid else "canceled" if void else "open",
         "status_transitions": {
             "canceled_at": extra.get("voided_at") if void else None,
-            "paid_at": raw["status_transitions"]["paid_at"],
+            "paid_at": extra.get("paid_at") or raw["status_transitions"]["paid_at"],
         },
     }
 

@@ -30,7 +30,7 @@ def spoil(document: JSON, rule: Rule) -> bytes:
         bad["type"] = UNKNOWN_TYPE
     elif rule.kind is Kind.INCOMPLETE:
         for path in rule.remove or ["customer", "currency"]:
-            _remove(obj, path)
+            remove(obj, path)
     elif rule.kind is Kind.WRONG_TYPE:
         _write_amount_as_text(obj, rule)
     elif rule.kind is Kind.UNKNOWN_STATUS:
@@ -39,9 +39,9 @@ def spoil(document: JSON, rule: Rule) -> bytes:
         obj["description"] = "x" * PADDING
     elif rule.kind is Kind.CHANGED:
         for path in rule.remove:
-            _remove(obj, path)
+            remove(obj, path)
         for path, value in rule.set.items():
-            _put(obj, path, value)
+            put(obj, path, value)
     return dumps(bad)
 
 
@@ -59,7 +59,7 @@ def _subject(document: JSON) -> JSON:
 def _write_amount_as_text(obj: JSON, rule: Rule) -> None:
     if rule.set:
         for path, value in rule.set.items():
-            _put(obj, path, value)
+            put(obj, path, value)
         return
     field = next((name for name in AMOUNTS if isinstance(obj.get(name), int)), None)
     if field:
@@ -75,14 +75,16 @@ def _with_latin1(document: JSON) -> bytes:
     return json.dumps(bad, indent=2, ensure_ascii=False).encode("latin-1", "replace")
 
 
-def _remove(obj: JSON, path: str) -> None:
+def remove(obj: JSON, path: str) -> None:
+    """Take a field away, by its dotted path."""
     parent, _, name = path.rpartition(".")
     inner = look_up(obj, parent) if parent else obj
     if isinstance(inner, dict):
         inner.pop(name, None)
 
 
-def _put(obj: JSON, path: str, value: Any) -> None:
+def put(obj: JSON, path: str, value: Any) -> None:
+    """Set a field, by its dotted path, where its parent exists."""
     parent, _, name = path.rpartition(".")
     inner = look_up(obj, parent) if parent else obj
     if isinstance(inner, dict):

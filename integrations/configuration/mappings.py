@@ -1,0 +1,113 @@
+"""Mappings as versioned data: version 1 comes with the adapter, people publish the next ones."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from pydantic import ValidationError
+
+from integrations.boundary.mapping_document import MappingDocument
+from integrations.journal.actor import Actor
+from integrations.models import Connection, Mapping, MappingState
+from integrations.providers.mapping_files import mapping_file
+
+#: Key of the document-wide table that is kept beside each resource's rules.
+DECIMALS = "currency_decimals"
+
+
+@dataclass(frozen=True)
+class InForce:
+    """A document to map by, and which mapping version stands behind each resource."""
+
+    document: MappingDocument
+    ids: dict[str, int]
+    versions: dict[str, int]
+
+
+@transaction.atomic
+def install(connection: Connection, *, actor: Actor) -> list[Mapping]:
+    """Publish version 1 of the adapter's own rules for a new connection; returns the mappings."""
+    table = tomllib.loads(mapping_file(connection.provider).decode())
+    decimals = table.pop(DECIMALS, {})
+    now = timezone.now()
+    made = []
+    for resource, rules in table.items():
+        mapping = Mapping(
+            connection=connection,
+            resource=resource,
+            kind=rules["kind"],
+            version=1,
+            state=MappingState.PUBLISHED,
+            rules={"rules": rules, DECIMALS: decimals},
+            published_at=now,
+            published_by=actor.name,
+        )
+        mapping._change_reason = "Came with the adapter"  # type: ignore[attr-defined]
+        mapping.save()
+        made.append(mapping)
+    return made
+
+
+def in_force(connection_id: int, *, instead: Mapping | None = None) -> InForce:
+    """Return what maps a connection's objects now; `instead` takes the place of its resource's version."""
+    rows = Mapping.objects.filter(connection_id=connection_id, state=MappingState.PUBLISHED)
+    ids = {resource: pk for resource, pk in rows.values_list("resource", "pk")}
+    if instead is not None:
+        ids[instead.resource] = instead.pk
+    return _load(tuple(sorted(ids.items())))
+
+
+@lru_cache(maxsize=256)
+def _load(ids: tuple[tuple[str, int], ...]) -> InForce:
+    """Build the document of a set of mapping versions; published rules never change, so it is cached."""
+    mappings = {m.resource: m for m in Mapping.objects.filter(pk__in=[pk for _, pk in ids])}
+    decimals: dict[str, int] = {}
+    for mapping in mappings.values():
+        decimals |= mapping.rules.get(DECIMALS, {})
+    document = MappingDocument.model_validate(
+        {"resources": {r: m.rules["rules"] for r, m in mappings.items()}, DECIMALS: decimals}
+    )
+    return InForce(document, dict(ids), {r: m.version for r, m in mappings.items()})
+
+
+class BadRules(ValueError):
+    """The rules are not a valid mapping; the text names each fault."""
+
+
+@transaction.atomic
+def publish(connection: Connection, resource: str, rules: dict[str, Any], *, actor: Actor, reason: str) -> Mapping:
+    """Publish new rules for one resource as its next version; the one before is retired. Raises `BadRules`."""
+    current = Mapping.objects.select_for_update().get(
+        connection=connection, resource=resource, state=MappingState.PUBLISHED
+    )
+    draft = Mapping(
+        connection=connection,
+        resource=resource,
+        kind=current.kind,
+        version=current.version + 1,
+        state=MappingState.PUBLISHED,
+        rules={**current.rules, "rules": rules},
+        published_at=timezone.now(),
+        published_by=actor.name,
+    )
+    _check(connection, draft)
+    current.state = MappingState.RETIRED
+    current._change_reason = f"Replaced by v{draft.version}: {reason}"  # type: ignore[attr-defined]
+    current.save()
+    draft._change_reason = reason  # type: ignore[attr-defined]
+    draft.save()
+    return draft
+
+
+def _check(connection: Connection, draft: Mapping) -> None:
+    others = Mapping.objects.filter(connection=connection, state=MappingState.PUBLISHED).exclude(
+        resource=draft.resource
+    )
+    tables = {m.resource: m.rules["rules"] for m in others} | {draft.resource: draft.rules["rules"]}
+    try:
+        MappingDocument.model_validate({"resources": tables, DECIMALS: draft.rules.get(DECIMALS, {})})
+    except ValidationError as error:
+        raise BadRules("; ".join(fault["msg"] for fault in error.errors())) from error

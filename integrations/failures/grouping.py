@@ -1,0 +1,185 @@
+"""Failures of one connection that share a category and a fingerprint are one problem for people."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from django.db import connection as database
+from django.db.models import Count
+from django.utils import timezone
+
+from integrations.failures.categories import POLICIES, Category, Fault
+from integrations.models import Connection, Event, Failure, Problem, Record, Run
+
+
+@dataclass
+class Failed:
+    """One thing that failed: a fault on an event or on a run."""
+
+    fault: Fault
+    connection: Connection
+    event: Event | None = None
+    run: Run | None = None
+    record: Record | None = None
+    resource: str = ""
+    difference: list[Any] = field(default_factory=list)
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.fault.category, self.fault.code, self.resource)
+
+
+def fingerprint(category: str, code: str, resource: str) -> str:
+    """Return what makes two failures of one connection the same problem; 16 hex digits of SHA-256."""
+    return sha256(f"{category}\n{code}\n{resource}".encode()).hexdigest()[:16]
+
+
+def note(failures: Iterable[Failed]) -> None:
+    """Write failures and count them in their problems; call in the transaction of the work that failed.
+
+    Work that fails again before it was resolved counts as a repeat of its open failure, not as a new one.
+    """
+    found = list(failures)
+    if not found:
+        return
+    problems = _problems(found)
+    open_failures = _open_failures(found)
+    now = timezone.now()
+    fresh, again = [], []
+    for failed in found:
+        problem = problems[failed.connection.pk, failed.fingerprint]
+        before = open_failures.get(_subject(failed))
+        if before is not None and before.problem_id == problem.pk:
+            before.repeats, before.at, before.message = before.repeats + 1, now, failed.fault.message
+            before.record = before.record or failed.record
+            again.append(before)
+        else:
+            if before is not None:
+                resolve([before], "It failed otherwise since")
+            fresh.append(_row(failed, problem))
+    Failure.objects.bulk_create(fresh)
+    Failure.objects.bulk_update(again, ["repeats", "at", "message", "record"])
+    recount({failure.problem_id for failure in [*fresh, *again]}, seen=True)
+
+
+def resolve(failures: Iterable[Failure], how: str) -> None:
+    """Close failures, since their work went through or was dismissed, and recount their problems."""
+    closing = list(failures)
+    if not closing:
+        return
+    Failure.objects.filter(pk__in=[f.pk for f in closing]).update(resolved_at=timezone.now(), resolution=how[:200])
+    recount({f.problem_id for f in closing})
+
+
+def recount(problem_ids: set[int], *, seen: bool = False) -> None:
+    """Count a problem's failures anew, from the failures themselves."""
+    if not problem_ids:
+        return
+    # Locked in order of id, so that two workers with the same problems never wait for each other in a ring.
+    list(Problem.objects.filter(pk__in=problem_ids).order_by("pk").select_for_update().values_list("pk"))
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE integrations_problem p SET count = f.total, open_count = f.open,
+                last_seen_at = CASE WHEN %s THEN now() ELSE p.last_seen_at END
+            FROM (SELECT problem_id, sum(1 + repeats) AS total, count(*) FILTER (WHERE resolved_at IS NULL) AS open
+                  FROM integrations_failure WHERE problem_id = ANY(%s) GROUP BY problem_id) f
+            WHERE p.id = f.problem_id
+            """,
+            [seen, sorted(problem_ids)],
+        )
+
+
+def open_failures_of(events: Iterable[int] = (), runs: Iterable[int] = ()) -> list[Failure]:
+    """Return the failures of some work that are not resolved."""
+    found = Failure.objects.filter(resolved_at__isnull=True)
+    return [*found.filter(event_id__in=list(events)), *found.filter(run_id__in=list(runs))]
+
+
+def name_unknown(problem: Problem, category: Category) -> None:
+    """Give a problem another category, as an engineer decided; later failures with its code follow it."""
+    policy = POLICIES[category]
+    Problem.objects.filter(pk=problem.pk).update(
+        category=category, owner=policy.owner, next_step=policy.next_step
+    )
+    Failure.objects.filter(problem=problem).update(category=category)
+
+
+def counts_by_owner(tenant_id: int, environment: str) -> dict[str, int]:
+    """Return how many open problems each role has."""
+    rows = (
+        Problem.objects.filter(tenant_id=tenant_id, environment=environment, open_count__gt=0)
+        .values_list("owner")
+        .annotate(n=Count("pk"))
+    )
+    return dict(rows)
+
+
+def _subject(failed: Failed) -> tuple[str, int]:
+    if failed.event is not None:
+        return "event", failed.event.pk
+    assert failed.run is not None
+    return "run", failed.run.pk
+
+
+def _open_failures(found: list[Failed]) -> dict[tuple[str, int], Failure]:
+    rows = open_failures_of(
+        [f.event.pk for f in found if f.event is not None], [f.run.pk for f in found if f.run is not None]
+    )
+    return {("event", f.event_id) if f.event_id else ("run", f.run_id or 0): f for f in rows}
+
+
+def _problems(found: list[Failed]) -> dict[tuple[int, str], Problem]:
+    now = timezone.now()
+    wanted = {(f.connection.pk, f.fingerprint): f for f in sorted(found, key=lambda f: f.fingerprint)}
+    Problem.objects.bulk_create(
+        [
+            Problem(
+                tenant_id=f.connection.tenant_id,
+                environment=f.connection.environment,
+                connection=f.connection,
+                category=f.fault.category,
+                fingerprint=key[1],
+                code=f.fault.code[:160],
+                title=_title(f),
+                next_step=POLICIES[f.fault.category].next_step,
+                owner=POLICIES[f.fault.category].owner,
+                first_seen_at=now,
+                last_seen_at=now,
+            )
+            for key, f in wanted.items()
+        ],
+        ignore_conflicts=True,
+    )
+    rows = Problem.objects.filter(
+        connection_id__in={c for c, _ in wanted}, fingerprint__in={p for _, p in wanted}
+    )
+    return {(p.connection_id, p.fingerprint): p for p in rows}
+
+
+def _title(failed: Failed) -> str:
+    return (f"{failed.resource}: {failed.fault.message}" if failed.resource else failed.fault.message)[:300]
+
+
+def _row(failed: Failed, problem: Problem) -> Failure:
+    fault = failed.fault
+    return Failure(
+        tenant_id=failed.connection.tenant_id,
+        environment=failed.connection.environment,
+        connection=failed.connection,
+        problem=problem,
+        event=failed.event,
+        run=failed.run,
+        record=failed.record,
+        category=problem.category,
+        code=fault.code[:160],
+        message=fault.message,
+        field=fault.field[:160],
+        value=fault.value[:500],
+        difference=failed.difference,
+        at=timezone.now(),
+    )
+
+
+

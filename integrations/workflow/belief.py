@@ -1,0 +1,259 @@
+"""The records that a batch is about: loaded with locks, changed in memory, written once."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from django.db import connection as database
+
+from integrations.canonical import KINDS
+from integrations.models import Event, Link, Record, Reference, Transition
+from integrations.workflow.decide import Belief, Change, Decision
+from integrations.workflow.evidence import Read
+from integrations.workflow.rows import update_rows
+
+Key = tuple[int, str, str]
+
+RECORD_FIELDS = (
+    "state", "data", "version", "label", "amount", "currency", "customer", "occurred_at", "mapping", "updated_at",
+    "search_text",
+)  # fmt: skip
+REFERENCE_FIELDS = ("seen_at", "seen_exact", "seen_hash", "checked_at", "deleted_at")
+
+
+@dataclass
+class Known:
+    """A record with the reference by which a batch reached it."""
+
+    record: Record
+    reference: Reference
+
+
+def digest(obj: Any) -> bytes:
+    """Return what tells whether two sights of an object are equal: 16 bytes over its sorted JSON."""
+    return blake2b(json.dumps(obj, sort_keys=True, separators=(",", ":")).encode(), digest_size=16).digest()
+
+
+@dataclass
+class Board:
+    """All belief that a batch touches. `known` grows with the records that it creates."""
+
+    known: dict[Key, Known]
+    targets: dict[Key, Record]
+    now: datetime
+    transitions: list[Transition] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
+    ties: list[tuple[Event, Record]] = field(default_factory=list)
+    changed: dict[int, Record] = field(default_factory=dict)
+    created: list[Known] = field(default_factory=list)
+    seen: dict[int, Reference] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, reads: Sequence[Read], now: datetime) -> "Board":
+        """Lock the records that the events are about, in order of id, and look up those they refer to."""
+        keys = {read.key for read in reads if read.event.external_id}
+        references = (
+            _references(keys).select_related("record").select_for_update(of=("self", "record")).order_by("record_id")
+        )
+        known = {key_of(ref): Known(ref.record, ref) for ref in references}
+        links = {
+            (read.event.connection_id, resource, external_id)
+            for read in reads
+            if read.mapped
+            for _, resource, external_id in read.mapped.links
+        }
+        targets = {key_of(ref): ref.record for ref in _references(links - known.keys()).select_related("record")}
+        return cls(known, targets, now)
+
+    def belief(self, key: Key) -> Belief | None:
+        """Return what is believed of an object, None where there is no record."""
+        known = self.known.get(key)
+        return Belief(known.record.state, known.record.data, known.reference.seen_at) if known else None
+
+    def target(self, connection_id: int, resource: str, external_id: str) -> Record | None:
+        """Return the record that a link leads to."""
+        key = (connection_id, resource, external_id)
+        return self.known[key].record if key in self.known else self.targets.get(key)
+
+    def missing_links(self, read: Read) -> list[tuple[str, str, str]]:
+        """Return the links of an event, (field, resource, external id), that lead to no record yet."""
+        links = read.mapped.links if read.mapped else ()
+        return [link for link in links if self.target(read.event.connection_id, link[1], link[2]) is None]
+
+    def apply(self, read: Read, decision: Decision, *, cause: str, cause_id: int) -> Known:
+        """Change belief by one transition."""
+        event, candidate = read.event, read.candidate
+        assert candidate
+        known = self.known.get(read.key)
+        before = known.record.state if known else ""
+        if known is None:
+            known = self._create(read)
+        record = known.record
+        if before:
+            record.version += 1
+        record.state, record.data, record.mapping_id = candidate.state, decision.data, read.mapping_id
+        self._describe(record, read)
+        known.reference.deleted_at = event.occurred_at if candidate.state == "deleted" else None
+        if record.pk:
+            self.changed[record.pk] = record
+        self.transitions.append(
+            transition(
+                record,
+                before,
+                decision.changes,
+                cause=cause,
+                cause_id=cause_id,
+                occurred_at=event.occurred_at,
+                now=self.now,
+            )
+        )
+        return known
+
+    def _create(self, read: Read) -> Known:
+        event = read.event
+        assert read.candidate
+        record = Record(
+            tenant_id=event.tenant_id,
+            environment=event.environment,
+            connection_id=event.connection_id,
+            kind=read.candidate.kind.name,
+            occurred_at=event.occurred_at,
+            created_at=self.now,
+        )
+        reference = Reference(
+            record=record,
+            connection_id=event.connection_id,
+            resource=event.resource,
+            external_id=event.external_id,
+            seen_at=event.occurred_at,
+            checked_at=self.now,
+        )
+        known = self.known[read.key] = Known(record, reference)
+        self.created.append(known)
+        return known
+
+    def _describe(self, record: Record, read: Read) -> None:
+        """Set what lists show and search from the record's data."""
+        describe(record, read.event.external_id, self.now)
+        for name, resource, external_id in read.mapped.links if read.mapped else ():
+            target = self.target(read.event.connection_id, resource, external_id)
+            assert target
+            self.links.append(Link(record=record, field=name, target=target))
+            if name == "customer":
+                record.customer = target
+
+    def see(self, read: Read) -> None:
+        """Note how new our sight of the object is: its provider's time and the digest of what was shown."""
+        known = self.known.get(read.key)
+        if known is None:
+            return
+        reference, event = known.reference, read.event
+        if event.occurred_at >= reference.seen_at:
+            reference.seen_at, reference.seen_exact = event.occurred_at, event.exact
+            reference.seen_hash = digest(read.obj) if read.obj else b""
+        reference.checked_at = max(reference.checked_at, event.received_at)
+        if reference.pk:
+            self.seen[reference.pk] = reference
+
+    def checked(self, read: Read) -> None:
+        """Note that the provider answered about the object, though belief does not follow the answer."""
+        reference = self.known[read.key].reference
+        reference.checked_at = max(reference.checked_at, read.event.received_at)
+        if reference.pk:
+            self.seen[reference.pk] = reference
+
+    def tie(self, event: Event, record: Record) -> None:
+        """Let an event hang on a record, which may not have its id yet."""
+        self.ties.append((event, record))
+
+    def name_records(self) -> None:
+        """Give the events the ids of their records; call after `write`."""
+        for event, record in self.ties:
+            event.record_id = record.pk
+
+    def write(self) -> None:
+        """Write all that changed, one statement a table."""
+        self._insert_records()
+        Reference.objects.bulk_create([known.reference for known in self.created])
+        update_rows(list(self.changed.values()), RECORD_FIELDS)
+        update_rows(list(self.seen.values()), REFERENCE_FIELDS)
+        Transition.objects.bulk_create(self.transitions)
+        links = {(link.record.pk, link.field): link for link in self.links}
+        Link.objects.bulk_create(
+            links.values(), update_conflicts=True, unique_fields=["record", "field"], update_fields=["target"]
+        )
+
+    def _insert_records(self) -> None:
+        """Insert new records; their ids come first, because they may refer to each other."""
+        records = [known.record for known in self.created]
+        if not records:
+            return
+        with database.cursor() as cursor:
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence('integrations_record', 'id')) FROM generate_series(1, %s)",
+                [len(records)],
+            )
+            for record, (pk,) in zip(records, cursor.fetchall(), strict=True):
+                record.pk = pk
+        for record in records:
+            if record.customer is not None:
+                record.customer_id = record.customer.pk
+        # A record comes after the customer that it refers to, so that one statement satisfies the key.
+        Record.objects.bulk_create(sorted(records, key=lambda record: record.customer_id is not None))
+
+
+def describe(record: Record, external_id: str, now: datetime) -> None:
+    """Set what lists show and search, from the record's kind and data."""
+    kind = KINDS[record.kind]
+    record.label = kind.label_of(record.data, external_id)[:200]
+    record.amount, record.currency = kind.amount_of(record.data) or (None, "")
+    record.search_text = kind.search_text(record.data)
+    record.updated_at = now
+    created_at = record.data.get("created_at")
+    if isinstance(created_at, str):
+        record.occurred_at = datetime.fromisoformat(created_at)
+
+
+def transition(
+    record: Record,
+    before: str,
+    changes: Iterable[Change],
+    *,
+    cause: str,
+    cause_id: int | None,
+    occurred_at: datetime,
+    now: datetime,
+) -> Transition:
+    """Return the row that tells a change of belief; `record` is as it stands after it."""
+    return Transition(
+        record=record,
+        version=record.version,
+        from_state=before,
+        to_state=record.state,
+        changes=[list(change) for change in changes],
+        cause=cause,
+        cause_id=cause_id,
+        mapping_id=record.mapping_id,
+        occurred_at=occurred_at,
+        at=now,
+    )
+
+
+def key_of(reference: Reference) -> Key:
+    """Return which object a reference names."""
+    return reference.connection_id, reference.resource, reference.external_id
+
+
+def _references(keys: Iterable[Key]) -> Any:
+    """Return the references of some objects; by their index, whatever the number of keys."""
+    wanted = list(keys)
+    return Reference.objects.extra(
+        where=[
+            "(integrations_reference.connection_id, integrations_reference.resource,"
+            " integrations_reference.external_id) IN (SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[]))"
+        ],
+        params=[[k[0] for k in wanted], [k[1] for k in wanted], [k[2] for k in wanted]],
+    )

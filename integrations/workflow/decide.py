@@ -1,0 +1,150 @@
+"""Decide what a piece of evidence means for what we believe. Pure: no database, no clock.
+
+Order does not matter: evidence is compared by the provider's own time, never by arrival.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from integrations.boundary.mapping import Mapped
+from integrations.canonical import DELETED, KINDS
+from integrations.canonical.kind import Kind
+from integrations.failures.categories import Category, Fault
+from integrations.models.event import DecisionWord
+
+Change = tuple[str, Any, Any]
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What we hold: state, data, and the provider's clock at the newest evidence behind it."""
+
+    state: str
+    data: Mapping[str, Any]
+    seen_at: datetime
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the evidence would make of it. `mapped` is None for a deletion that shows no object."""
+
+    kind: Kind
+    state: str
+    mapped: Mapped | None
+    occurred_at: datetime
+
+    def over(self, data: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the data that belief would have: this evidence over what was believed."""
+        if self.mapped is None:
+            return dict(data or {})
+        return self.mapped.over(data)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What becomes of the evidence: a word, the reason in words, and what changes in belief.
+
+    `fault` is set where it fails; `ask_provider` where the order cannot be told from here.
+    """
+
+    word: str
+    reason: str
+    changes: tuple[Change, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+    fault: Fault | None = None
+    ask_provider: bool = False
+
+    @property
+    def applies(self) -> bool:
+        """Whether belief changes."""
+        return self.word in (DecisionWord.NEW, DecisionWord.CHANGED)
+
+
+def decide(belief: Belief | None, candidate: Candidate) -> Decision:
+    """Return the decision; see `DecisionWord` for the words."""
+    data = candidate.over(belief.data if belief else None)
+    if belief is None:
+        changes = tuple((name, None, value) for name, value in data.items() if value is not None)
+        return Decision(DecisionWord.NEW, "The first evidence of this record", changes, data)
+    if candidate.occurred_at < belief.seen_at:
+        return Decision(
+            DecisionWord.STALE,
+            f"It happened at {_clock(candidate.occurred_at)}, and we already hold {_clock(belief.seen_at)}: "
+            "the evidence is kept, belief stays",
+        )
+    changes = differences(belief, candidate.state, data)
+    if not changes:
+        return Decision(DecisionWord.UNCHANGED, "It says what we already believe")
+    legal = candidate.kind.can_become(belief.state, candidate.state)
+    if candidate.occurred_at == belief.seen_at:
+        return _same_instant(belief, candidate, changes, data)
+    if not legal:
+        return _illegal(belief, candidate)
+    return Decision(DecisionWord.CHANGED, _what_changed(belief, candidate, changes), changes, data)
+
+
+def differences(belief: Belief, state: str, data: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Return (field, before, after) for each field that would change; the state comes first."""
+    changed: list[Change] = [("state", belief.state, state)] if belief.state != state else []
+    changed += [(name, belief.data.get(name), value) for name, value in data.items() if belief.data.get(name) != value]
+    return tuple(changed)
+
+
+def _same_instant(belief: Belief, candidate: Candidate, changes: tuple[Change, ...], data: dict[str, Any]) -> Decision:
+    """Providers' clocks tick in seconds. Where states can only follow in one direction, that is the order."""
+    onward = candidate.kind.can_become(belief.state, candidate.state)
+    back = candidate.kind.can_become(candidate.state, belief.state)
+    moment = _clock(candidate.occurred_at)
+    if onward and not back:
+        return Decision(
+            DecisionWord.CHANGED,
+            f"{_what_changed(belief, candidate, changes)}. Both are of {moment}; {belief.state} can become "
+            f"{candidate.state} and never the reverse, so this is the later one",
+            changes,
+            data,
+        )
+    if back and not onward:
+        return Decision(
+            DecisionWord.STALE,
+            f"Both are of {moment}; {candidate.state} can become {belief.state} and never the reverse, "
+            "so this is the earlier one: belief stays",
+        )
+    return Decision(
+        DecisionWord.WAITING,
+        f"Both are of {moment} and differ, so their order cannot be told from here: the provider is asked "
+        "how it stands now",
+        ask_provider=True,
+    )
+
+
+def _illegal(belief: Belief, candidate: Candidate) -> Decision:
+    return Decision(
+        DecisionWord.UNEXPECTED,
+        f"{candidate.kind.title} cannot go from {belief.state} to {candidate.state}: belief stays",
+        fault=Fault(
+            Category.BUSINESS,
+            f"illegal:{belief.state}:{candidate.state}",
+            f"{candidate.kind.title} cannot go from {belief.state} to {candidate.state}",
+            field="state",
+            value=candidate.state,
+        ),
+    )
+
+
+def _what_changed(belief: Belief, candidate: Candidate, changes: tuple[Change, ...]) -> str:
+    fields = [name for name, _, _ in changes if name != "state"]
+    if belief.state != candidate.state:
+        others = f", and {len(fields)} more {'field' if len(fields) == 1 else 'fields'}" if fields else ""
+        return f"{belief.state} → {candidate.state}{others}"
+    return f"Changes {', '.join(name.replace('_', ' ') for name in fields)}"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def deletion(kind: str, occurred_at: datetime) -> Candidate:
+    """Return the candidate of evidence that says only that the object is gone."""
+    return Candidate(KINDS[kind], DELETED, None, occurred_at)

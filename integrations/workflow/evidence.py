@@ -1,0 +1,126 @@
+"""From kept bytes to what they would make of belief: open, read, map. No transaction, nothing is written."""
+
+import json
+from collections.abc import Iterable, Mapping as Table
+from dataclasses import dataclass, field
+from typing import Any
+
+from integrations.boundary.mapping import Mapped, Traced, apply, schema_difference
+from integrations.boundary.payloads import read_many
+from integrations.canonical import KINDS
+from integrations.configuration.mappings import InForce, in_force
+from integrations.failures.categories import Category, Fault
+from integrations.models import Connection, Event, Source
+from integrations.models import Mapping as MappingVersion
+from integrations.providers import get_adapter
+from integrations.providers.base import Adapter, Item
+from integrations.workflow.decide import Candidate, deletion
+
+
+@dataclass
+class Read:
+    """What one event says: the provider's object, the candidate for belief, or the fault that is in the way."""
+
+    event: Event
+    obj: Any = None
+    candidate: Candidate | None = None
+    mapped: Mapped | None = None
+    trace: tuple[Traced, ...] = ()
+    mapping_id: int | None = None
+    fault: Fault | None = None
+    difference: list[Any] = field(default_factory=list)
+    ignored: str = ""
+    item: Item | None = None
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        """Which object it is about."""
+        return self.event.connection_id, self.event.resource, self.event.external_id
+
+
+def read_events(
+    events: Iterable[Event], connections: Table[int, Connection], *, instead: MappingVersion | None = None
+) -> list[Read]:
+    """Open and map many events; `instead` maps its resource by another version than the one in force."""
+    found = list(events)
+    bodies = read_many((event.payload_id, event.payload_at) for event in found)
+    pages: dict[int, Any] = {}
+    result = []
+    for event in found:
+        connection = connections[event.connection_id]
+        rules = in_force_once(connection.pk, instead, pages)
+        result.append(_read(event, bodies.get(event.payload_id), get_adapter(connection.provider), rules, pages))
+    return result
+
+
+def in_force_once(connection_id: int, instead: MappingVersion | None, seen: dict[Any, Any]) -> InForce:
+    """Return the rules in force, looked up once a batch."""
+    key = ("rules", connection_id)
+    if key not in seen:
+        seen[key] = in_force(connection_id, instead=instead)
+    rules: InForce = seen[key]
+    return rules
+
+
+def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pages: dict[int, Any]) -> Read:
+    read = Read(event)
+    try:
+        if body is None:
+            raise Fault(Category.UNKNOWN, "payload_gone", "Its payload is no longer kept")
+        if event.source == Source.WEBHOOK:
+            _read_webhook(read, adapter.parse(body, event.received_at))
+        elif not (event.deleted and not event.path):
+            read.obj = _pointed(_page(event, body, pages), event.path)
+        if not read.ignored:
+            _map(read, rules)
+    except Fault as fault:
+        read.fault = fault
+        read.trace = getattr(fault, "trace", ())
+        if read.obj is not None and event.resource in rules.document.resources:
+            read.difference = [list(d) for d in schema_difference(rules.document, event.resource, read.obj)]
+    return read
+
+
+def _read_webhook(read: Read, item: Item) -> None:
+    """Take over what the envelope says; a newer adapter may read what an older one could not."""
+    event, read.item = read.event, item
+    read.obj, read.ignored = item.obj, item.ignored
+    if not event.resource:
+        event.event_type, event.resource, event.external_id = item.event_type, item.resource, item.external_id
+        event.occurred_at, event.deleted, event.path = item.occurred_at, item.deleted, item.path
+
+
+def _map(read: Read, rules: InForce) -> None:
+    event = read.event
+    kind = rules.document.kind_of(event.resource)
+    if kind is None:
+        raise Fault(Category.CONTRACT, f"unmapped:{event.resource}", f"No mapping reads {event.resource or 'this'}")
+    read.mapping_id = rules.ids[event.resource]
+    if event.deleted and not read.obj:
+        read.candidate = deletion(kind, event.occurred_at)
+        return
+    read.mapped = apply(rules.document, event.resource, read.obj, deleted=event.deleted)
+    read.trace = read.mapped.trace
+    read.candidate = Candidate(KINDS[kind], read.mapped.state, read.mapped, event.occurred_at)
+
+
+def _page(event: Event, body: bytes, pages: dict[int, Any]) -> Any:
+    if event.payload_id not in pages:
+        try:
+            pages[event.payload_id] = json.loads(body)
+        except ValueError as error:
+            raise Fault(Category.CONTRACT, "not_json", "The payload is not JSON") from error
+    return pages[event.payload_id]
+
+
+def _pointed(document: Any, pointer: str) -> Any:
+    """Return what an RFC 6901 pointer names; raises `Fault` where it leads nowhere."""
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        try:
+            document = document[int(name)] if isinstance(document, list) else document[name]
+        except (KeyError, IndexError, ValueError, TypeError) as error:
+            raise Fault(Category.CONTRACT, "pointer", "The payload does not hold what the event points to") from error
+    return document
+
+

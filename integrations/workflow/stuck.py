@@ -1,0 +1,66 @@
+"""Which records are stuck, since when, and what for: those with an open event that failed."""
+
+from collections.abc import Iterable, Sequence
+
+from integrations.failures.categories import Category
+from integrations.models import Event, Failure, Record, WorkState
+from integrations.workflow.belief import Board
+from integrations.workflow.evidence import Read
+
+WAITS_FOR = {
+    Category.AUTHENTICATION: "a working credential",
+    Category.AUTHORIZATION: "a scope at the provider",
+    Category.VALIDATION: "corrected data",
+    Category.CONTRACT: "an engineer to read its evidence",
+    Category.RATE_LIMIT: "the provider's rate limit",
+    Category.TIMEOUT: "the provider to answer",
+    Category.OUTAGE: "the provider to come back",
+    Category.BUSINESS: "a decision",
+    Category.UNKNOWN: "an engineer to name a failure",
+}
+
+
+def refresh(reads: Sequence[Read], board: Board) -> None:
+    """Bring the stuck flags up to date for the records that a batch may have freed or blocked."""
+    failing = (WorkState.WAITING, WorkState.PARKED)
+    records = {
+        known.record.pk
+        for read in reads
+        if (known := board.known.get(read.key)) and (known.record.stuck_since or read.event.state in failing)
+    }
+    recompute(records)
+
+
+def recompute(record_ids: Iterable[int]) -> None:
+    """Set or clear the stuck flags of some records from their open events and failures."""
+    ids = set(record_ids)
+    if not ids:
+        return
+    worst: dict[int, Event] = {}
+    rows = Event.objects.filter(record_id__in=ids, state__in=(WorkState.WAITING, WorkState.PARKED)).exclude(category="")
+    for event in rows.order_by("received_at"):
+        held = worst.get(event.record_id or 0)
+        if held is None or (held.state == WorkState.WAITING and event.state == WorkState.PARKED):
+            worst[event.record_id or 0] = event
+    failures = {
+        f.event_id: f for f in Failure.objects.filter(event__in=worst.values(), resolved_at__isnull=True)
+    }
+    for pk, event in worst.items():
+        Record.objects.filter(pk=pk).update(
+            stuck_since=event.received_at,
+            stuck_category=event.category,
+            waits_for=in_words(event, failures.get(event.pk)),
+        )
+    Record.objects.filter(pk__in=ids - worst.keys(), stuck_since__isnull=False).update(
+        stuck_since=None, stuck_category="", waits_for=""
+    )
+
+
+def in_words(event: Event, failure: Failure | None) -> str:
+    """Say what an event waits for."""
+    field = (failure.field if failure else "").replace("_", " ")
+    if event.category == Category.DEPENDENCY:
+        return f"its {field or 'other record'} to arrive"
+    if event.category == Category.MAPPING:
+        return f"the mapping of {field or 'a field'} to be repaired"
+    return WAITS_FOR.get(Category(event.category), "a person")

@@ -34,6 +34,8 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 LOCK_SECONDS = 5.0
 POLL_SECONDS = 0.02
+#: With less than this free, that is why PostgreSQL did not start: its log may not have found the room to say so.
+FULL_BYTES = 1 << 20
 #: sun_path holds 108 bytes, the last of them 0.
 SOCKET_PATH_BYTES = 107
 SOCKET_NAME = ".s.PGSQL.5432"
@@ -170,13 +172,15 @@ def _run_postgres(folder: Path, data: Path, run: Path, settings: dict[str, str])
         if _wait_until_ready(process, partial(_is_ready, data, process)):
             return process
         words = log.read_text(errors="replace")
-        if "postmaster.pid" not in words or time.monotonic() > deadline:
+        if "already exists" not in words or time.monotonic() > deadline:
             raise StartError(_explain(folder, words))
 
 
 def _explain(folder: Path, log: str) -> str:
     if "is another postmaster" in log.lower():
         return f"another PostgreSQL already runs in {folder}: stop that console first"
+    if "No space left" in log or shutil.disk_usage(folder).free < FULL_BYTES:
+        return f"PostgreSQL cannot start in {folder}: the disk is full"
     return f"PostgreSQL cannot start in {folder}: {last_words(log)} (move the folder away to begin anew)"
 
 
@@ -193,9 +197,9 @@ def _make_cluster(data: Path) -> None:
     ]  # fmt: skip
     log = data.with_name("initdb.log")
     if leashed(command, log=log, stop_signal=signal.SIGTERM, folders=(aside,)).wait() != 0:
-        words = last_words(log.read_text(errors="replace"))
+        words = _explain(data.parent, log.read_text(errors="replace"))
         shutil.rmtree(aside, ignore_errors=True)
-        raise StartError(f"PostgreSQL cannot make its data in {data}: {words}")
+        raise StartError(words)
     aside.rename(data)
 
 
@@ -343,7 +347,7 @@ def last_words(log: str) -> str:
     """Return the line that says why: the last fatal one, else the last."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     telling = [line for line in lines if "FATAL" in line or "error" in line.lower() or "No space" in line]
-    return (telling or lines or ["it ended without a word"])[-1]
+    return (telling or lines or ["it ended without a word"])[-1].rpartition("FATAL: ")[2].strip()
 
 
 def first_line(text: str) -> str:

@@ -4,10 +4,10 @@
 
     leash.py <parent's process id> <signal> <folders> <program> [<argument> ...]
 
-The signal is what the program gets when its parent is gone, even after SIGKILL. PostgreSQL refuses to run as root;
-with folders given (joined by `:`), root becomes somebody else who may write in these folders and nothing else is
-loosened: inside a user namespace where that is possible, else by dropping to an unprivileged user of the system who
-keeps the one capability of passing through closed folders.
+The signal is what the program gets when its parent is gone, even after SIGKILL. PostgreSQL refuses to run as root
+or without a name. With folders given (joined by `:`), such a user becomes somebody else who may write in these
+folders, and nothing else is loosened: inside a user namespace where that is possible, else by dropping to an
+unprivileged user of the system who keeps the one capability of passing through closed folders.
 """
 
 import ctypes
@@ -109,8 +109,17 @@ def give(folders: list[Path], uid: int, gid: int) -> None:
         os.chown(folder, uid, gid, follow_symlinks=False)
 
 
-def leave_root(folders: list[Path], program: Path) -> None:
-    """Stop being root, keeping the use of the folders and of the program."""
+def nameless(uid: int) -> bool:
+    """Say whether the system does not know this user, as in containers that are given any number."""
+    try:
+        pwd.getpwuid(uid)
+    except KeyError:
+        return True
+    return False
+
+
+def become_somebody(folders: list[Path], program: Path) -> None:
+    """Stop being root, or nobody known, keeping the use of the folders and of the program."""
     if namespace_reaches([program, *(folder.parent for folder in folders)]):
         give(folders, os.geteuid(), os.getegid())
         enter_namespace()
@@ -121,8 +130,8 @@ def leave_root(folders: list[Path], program: Path) -> None:
 
 def main(parent: str, signal_number: str, folders: str, program: str, *arguments: str) -> None:
     """Replace this process by the program, on its leash."""
-    if folders and os.geteuid() == 0:
-        leave_root([Path(folder) for folder in folders.split(os.pathsep)], Path(program))
+    if folders and (os.geteuid() == 0 or nameless(os.geteuid())):
+        become_somebody([Path(folder) for folder in folders.split(os.pathsep)], Path(program))
     call(libc.prctl, PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
     if os.getppid() != int(parent):
         sys.exit("the parent ended first")

@@ -243,5 +243,5 @@ def of_category(word: str) -> Look:
 
 
 def say(word: str) -> str:
-    """Return a stored word as it is shown."""
-    return word.replace("_", " ")
+    """Return a stored word as it is shown: states are in lower case."""
+    return word.replace("_", " ").lower()

@@ -45,7 +45,7 @@ function foldAll(button) {
   button.textContent = open ? "Unfold all" : "Fold all"
 }
 
-// Labels that say how many: <button>Replay <span data-count="#rows [name=row]"></span> events</button>
+// Labels that say how many: <button><span>Replay <span data-count="#rows [name=row]" data-noun="event|events"></span></span></button>
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-all]")) {
     for (const box of document.querySelectorAll(event.target.dataset.all)) box.checked = event.target.checked
@@ -57,7 +57,8 @@ function count() {
   for (const place of document.querySelectorAll("[data-count]")) {
     const ticked = document.querySelectorAll(`${place.dataset.count}:checked`).length
     const total = Number(place.dataset.base ?? 0) + ticked
-    place.textContent = total.toLocaleString("en")
+    const [one, many] = place.dataset.noun?.split("|") ?? []
+    place.textContent = total.toLocaleString("en") + (one ? ` ${total === 1 ? one : many}` : "")
     const button = place.closest("button")
     if (button && !place.dataset.base) button.disabled = total === 0
   }

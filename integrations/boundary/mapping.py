@@ -132,8 +132,8 @@ def _trace(document: MappingDocument, rules: ResourceMapping, obj: Any, deleted:
             lines.append(Traced(STATE, "", None, "deleted at the provider", DELETED, found="constant"))
             continue
         line = _follow(name, rule, obj, setting)
-        if deleted and line.code == "missing":
-            line = line._replace(problem="", code="", kept=True, rule="missing → keep what is believed")
+        if deleted and line.found == "missing":
+            line = Traced(name, line.source, None, "missing → keep what is believed", found="missing", kept=True)
         if name == "currency":
             setting.currency = line.value
         lines.append(line)

@@ -32,11 +32,11 @@ class StripeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_base: str = Field(
-        "https://api.stripe.com", title="Address of the API", description="https, or http on this machine only"
+        default="https://api.stripe.com", title="Address of the API", description="https, or http on this machine only"
     )
-    account: str = Field("", max_length=200, title="Account", description="What you call this account")
-    page_size: int = Field(100, ge=1, le=100, title="Objects per page")
-    timeout: float = Field(20, gt=0, le=80, title="Seconds to wait for an answer")
+    account: str = Field(default="", max_length=200, title="Account", description="What you call this account")
+    page_size: int = Field(default=100, ge=1, le=100, title="Objects per page")
+    timeout: float = Field(default=20, gt=0, le=80, title="Seconds to wait for an answer")
 
     @field_validator("api_base")
     @classmethod

@@ -157,11 +157,11 @@ def test_an_error_page_needs_nothing_and_says_what_to_do_next(code: str) -> None
 
 
 def test_a_forbidden_action_says_who_may(request_: Any, person: Any) -> None:
-    who = {"exception": "This needs the role operations.", "user": person}
+    who = {"who_may": "operations, engineer", "user": person}
 
     page = render_to_string("403.html", {**context(), **who}, request_)
 
-    assert "This needs the role operations." in page
+    assert "operations, engineer" in page
     assert "You are here as operations." in page
     assert "req_7Gh20Lq" in page
     assert 'class="side"' in page

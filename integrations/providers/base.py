@@ -110,9 +110,10 @@ class Item:
     def thin(self) -> bool:
         """The evidence says that `external_id` changed but does not hold it: it has to be fetched.
 
-        Its `path` is "", which for an event means: nowhere in this payload.
+        Its `path` is "", which for an event means: nowhere in this payload. (For an object that was asked
+        for, `exact`, it means the whole of it.)
         """
-        return not (self.obj or self.ignored or self.fault)
+        return not (self.obj or self.deleted or self.ignored or self.fault)
 
 
 @dataclass(frozen=True)

@@ -444,6 +444,18 @@ class Conformance(ABC):
 
     # Objects
 
+    def test_a_fetched_object_is_exact_and_the_whole_answer(self) -> None:
+        _, page = self.adapter.list_page(self.access, FakeTransport(self.list_server(["x_1"])), self.listed, None, None)
+        alone = answer(dict(page.items[0].obj))
+
+        _, found = self.adapter.fetch(self.access, always(alone), self.listed, "x_1")
+
+        assert found.item is not None
+        assert found.item.exact
+        assert not found.item.thin
+        assert at(found.item.path, json.loads(alone.body)) == found.item.obj
+        assert found.item.occurred_at == found.as_of == NOW
+
     def test_an_object_that_is_not_there_is_found_to_be_none(self) -> None:
         _, found = self.adapter.fetch(self.access, always(self.missing()), self.listed, "x_1")
 

@@ -292,6 +292,7 @@ def leashed(
     log: Path | None = None,
     stdin: int = subprocess.DEVNULL,
     env: dict[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> Process:
     """Start a program that gets the signal when this thread ends, and that is not root where folders are given.
 
@@ -307,16 +308,17 @@ def leashed(
             stderr=subprocess.STDOUT if output else None,
             start_new_session=True,
             env=env,
+            cwd=cwd,
         )
 
 
-def end(process: Process, stop_signal: signal.Signals) -> None:
-    """Ask a process to end, and insist after a while."""
+def end(process: Process, stop_signal: signal.Signals, seconds: float = STOP_SECONDS) -> None:
+    """Ask a process to end, and insist after these seconds."""
     if process.poll() is not None:
         return
     process.send_signal(stop_signal)
     try:
-        process.wait(STOP_SECONDS)
+        process.wait(seconds)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

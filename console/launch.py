@@ -39,7 +39,9 @@ from console.embedded import (
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST_POSTGRES = 15
 ANSWER_SECONDS = 60.0
-GOODBYE_SECONDS = 5.0
+#: honcho insists after 5 seconds itself.
+STOP_SECONDS = 6.0
+REST_SECONDS = 2.0
 PR_SET_CHILD_SUBREAPER = 36
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -74,6 +76,7 @@ def run(stack: ExitStack) -> None:
     """Start everything, say where it is, and wait; what was started ends with the stack. Raises StartError."""
     folder = Path(os.environ.get("DATA_DIR", ROOT / ".data")).absolute()
     make_private(folder)
+    make_private(folder / "static")
     port = free_port_of("PORT", 8000)
     free_port_of("SANDBOX_PORT", 8420)
     address = f"http://127.0.0.1:{port}"
@@ -83,12 +86,12 @@ def run(stack: ExitStack) -> None:
 
     manage(variables, "migrate", "--verbosity", "0")
     sign_ins = manage(variables, "demo", "--ensure")
-    command = [sys.executable, "-m", "honcho", "start", "-d", str(ROOT), "-f", str(ROOT / "Procfile")]
-    processes = leashed(command, stop_signal=signal.SIGTERM, env=variables)
-    stack.callback(end, processes, signal.SIGTERM)
+    command = [sys.executable, "-m", "honcho", "start"]
+    processes = leashed(command, stop_signal=signal.SIGTERM, env=variables, cwd=ROOT)
+    stack.callback(end, processes, signal.SIGTERM, STOP_SECONDS)
     wait_for_answer(processes, f"{address}/accounts/login/")
     print(f"\nThe console runs at {variables['PUBLIC_URL']}\n\n{sign_ins.strip()}\n\nCtrl-C stops it.\n", flush=True)
-    processes.wait()
+    wait_for_an_end(processes)
     raise StartError("One of the processes ended by itself; the lines above say which and why.")
 
 
@@ -150,7 +153,7 @@ def check_broker(url: str) -> None:
 def manage(variables: Variables, *arguments: str) -> str:
     """Return what a command of manage.py printed. Raises StartError with its last words."""
     command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         log = Path(variables["DATA_DIR"]) / f"{arguments[0]}.log"
         with contextlib.suppress(OSError):
@@ -177,6 +180,23 @@ def wait_for_answer(processes: Process, url: str) -> None:
     raise StartError(f"The web does not answer at {url}: {problem}")
 
 
+def wait_for_an_end(processes: Process) -> None:
+    """Return when any process of the Procfile has ended; honcho itself waits for whoever holds its output open."""
+    services = [each for runner in psutil.Process(processes.pid).children() for each in runner.children()]
+    while not any(map(has_ended, services)):
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            processes.wait(1)
+            return
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Say whether it is gone, or waits only for its parent to notice."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def end_the_rest() -> None:
     """End whatever our processes left behind: as their subreaper we inherit every orphan."""
     for _ in range(3):
@@ -184,11 +204,11 @@ def end_the_rest() -> None:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
-        _, stubborn = psutil.wait_procs(left, timeout=GOODBYE_SECONDS)
+        _, stubborn = psutil.wait_procs(left, timeout=REST_SECONDS)
         for process in stubborn:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(stubborn, timeout=GOODBYE_SECONDS)
+        psutil.wait_procs(stubborn, timeout=REST_SECONDS)
 
 
 if __name__ == "__main__":

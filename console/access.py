@@ -179,9 +179,7 @@ def in_space(action: str = SEE) -> Callable[[View[P]], View[P]]:
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         @login_required
-        def guarded(
-            request: Any, tenant: str, environment: str, *args: P.args, **kwargs: P.kwargs
-        ) -> HttpResponse:
+        def guarded(request: Any, tenant: str, environment: str, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
             from console.requests import enter
 
             enter(request, tenant, environment)

@@ -75,9 +75,7 @@ def actor_of(request: Any) -> Actor:
     space = getattr(request, "space", None)
     roles = ""
     if space is not None:
-        roles = ", ".join(
-            sorted({held.role for held in user.grants.all() if held.tenant_id == space.tenant.pk})
-        )
+        roles = ", ".join(sorted({held.role for held in user.grants.all() if held.tenant_id == space.tenant.pk}))
     return Actor(
         id=user.pk,
         name=user.name,

@@ -177,6 +177,13 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "wake"
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
+#: Seconds between two sweeps: the longest that a lost message can delay work.
+SWEEP_SECONDS = float(os.environ.get("SWEEP_SECONDS", "5"))
+CELERY_BEAT_SCHEDULE = {
+    "sweep": {"task": "integrations.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": 30}},
+    "seal": {"task": "integrations.seal_journal", "schedule": 60.0, "options": {"expires": 120}},
+    "daily": {"task": "integrations.daily", "schedule": 6 * 3600.0},
+}
 
 #: Seconds. How old a webhook's signature may be; Stripe's and Standard Webhooks' own default.
 WEBHOOK_TOLERANCE = 300

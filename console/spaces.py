@@ -27,9 +27,9 @@ def spaces_of(user: Any) -> list[Way]:
     """
     powers = user.powers
     known = frozenset[int]().union(*powers.tenants.values(), powers.scope.tenants)
-    filled = set(
-        Connection.objects.visible_to(user).values_list("tenant_id", "environment").distinct()
-    ) | set(Connection.objects.filter(tenant_id__in=known).values_list("tenant_id", "environment").distinct())
+    filled = set(Connection.objects.visible_to(user).values_list("tenant_id", "environment").distinct()) | set(
+        Connection.objects.filter(tenant_id__in=known).values_list("tenant_id", "environment").distinct()
+    )
     tenants = Tenant.objects.filter(pk__in=known | {tenant_id for tenant_id, _ in filled}).order_by("name")
     ways = []
     for tenant in tenants:

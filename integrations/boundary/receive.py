@@ -16,7 +16,7 @@ from integrations.boundary.gates import Gate
 from integrations.boundary.redaction import strip_headers
 from integrations.boundary.vault import seal
 from integrations.failures.categories import Fault
-from integrations.providers.base import Item
+from integrations.providers.base import Item, UnusableEvent
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ def read_envelope(gate: Gate, body: bytes, at: datetime) -> Item:
     """Return what the webhook is about; bytes that say nothing readable are kept all the same."""
     try:
         item = gate.adapter.parse(body, at)
+    except UnusableEvent as unusable:
+        return unusable.item
     except Fault as fault:
         return Item(
             event_id=f"sha256:{sha256(body).hexdigest()}",

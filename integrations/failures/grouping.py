@@ -100,9 +100,7 @@ def open_failures_of(events: Iterable[int] = (), runs: Iterable[int] = ()) -> li
 def name_unknown(problem: Problem, category: Category) -> None:
     """Give a problem another category, as an engineer decided; later failures with its code follow it."""
     policy = POLICIES[category]
-    Problem.objects.filter(pk=problem.pk).update(
-        category=category, owner=policy.owner, next_step=policy.next_step
-    )
+    Problem.objects.filter(pk=problem.pk).update(category=category, owner=policy.owner, next_step=policy.next_step)
     Failure.objects.filter(problem=problem).update(category=category)
 
 
@@ -152,9 +150,7 @@ def _problems(found: list[Failed]) -> dict[tuple[int, str], Problem]:
         ],
         ignore_conflicts=True,
     )
-    rows = Problem.objects.filter(
-        connection_id__in={c for c, _ in wanted}, fingerprint__in={p for _, p in wanted}
-    )
+    rows = Problem.objects.filter(connection_id__in={c for c, _ in wanted}, fingerprint__in={p for _, p in wanted})
     return {(p.connection_id, p.fingerprint): p for p in rows}
 
 
@@ -180,6 +176,3 @@ def _row(failed: Failed, problem: Problem) -> Failure:
         difference=failed.difference,
         at=timezone.now(),
     )
-
-
-

@@ -75,6 +75,7 @@ class Credential(models.Model):
     hint = models.CharField(max_length=12, help_text="The last characters, by which people tell versions apart")
     reason = models.TextField(blank=True, default="")
     failure = models.TextField(blank=True, default="", help_text="Why it could not be verified")
+    overlap_hours = models.FloatField(default=24, help_text="For how long the one before still opens webhooks")
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(auto_now_add=True)
     verified_at = models.DateTimeField(null=True, blank=True)

@@ -59,6 +59,8 @@ class Event(Owned, Work):
     record = models.ForeignKey(Record, models.SET_NULL, null=True, blank=True, related_name="events")
     mapping = models.ForeignKey(Mapping, models.PROTECT, null=True, blank=True, related_name="+")
     replays = models.PositiveIntegerField(default=0)
+    #: The version that a person chose for a replay, instead of the one in force.
+    replay_mapping = models.ForeignKey(Mapping, models.PROTECT, null=True, blank=True, related_name="+")
 
     objects = VisibleQuerySet["Event"].as_manager()
 
@@ -67,20 +69,14 @@ class Event(Owned, Work):
             models.UniqueConstraint(fields=["connection", "provider_event_id"], name="event_once"),
         ]
         indexes = [
-            models.Index(
-                fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="event_due"
-            ),
+            models.Index(fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="event_due"),
             models.Index(
                 fields=["connection", "resource", "external_id", "id"],
                 condition=models.Q(state__in=["ready", "leased", "waiting", "parked", "held"]),
                 name="event_open_of_object",
             ),
-            models.Index(
-                fields=["leased_until"], condition=models.Q(state="leased"), name="event_lease"
-            ),
-            models.Index(
-                fields=["connection", "waits_for"], condition=~models.Q(waits_for=""), name="event_waits_for"
-            ),
+            models.Index(fields=["leased_until"], condition=models.Q(state="leased"), name="event_lease"),
+            models.Index(fields=["connection", "waits_for"], condition=~models.Q(waits_for=""), name="event_waits_for"),
             models.Index(fields=["tenant", "environment", "-id"], name="event_newest"),
             models.Index(
                 fields=["tenant", "environment", "state", "-id"],

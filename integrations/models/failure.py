@@ -68,11 +68,13 @@ class Failure(Owned):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["event"], condition=models.Q(resolved_at__isnull=True, event__isnull=False),
+                fields=["event"],
+                condition=models.Q(resolved_at__isnull=True, event__isnull=False),
                 name="failure_one_open_of_event",
             ),
             models.UniqueConstraint(
-                fields=["run"], condition=models.Q(resolved_at__isnull=True, run__isnull=False),
+                fields=["run"],
+                condition=models.Q(resolved_at__isnull=True, run__isnull=False),
                 name="failure_one_open_of_run",
             ),
         ]

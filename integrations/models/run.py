@@ -44,9 +44,7 @@ class Run(Owned, Work):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["connection", "-id"], name="run_of_connection"),
-            models.Index(
-                fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="run_due"
-            ),
+            models.Index(fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="run_due"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -9,9 +9,7 @@ class TenantQuerySet(models.QuerySet["Tenant"]):
     def visible_to(self, person: Person) -> "TenantQuerySet":
         """Return the tenants of which `person` may see something."""
         scope = person.scope
-        return self.filter(
-            models.Q(pk__in=scope.tenants) | models.Q(connections__pk__in=scope.connections)
-        ).distinct()
+        return self.filter(models.Q(pk__in=scope.tenants) | models.Q(connections__pk__in=scope.connections)).distinct()
 
 
 class Tenant(models.Model):

@@ -30,7 +30,8 @@ class Read:
     fault: Fault | None = None
     difference: list[Any] = field(default_factory=list)
     ignored: str = ""
-    item: Item | None = None
+    #: It says only that something changed, and shows nothing of it.
+    pointer: bool = False
 
     @property
     def key(self) -> tuple[int, str, str]:
@@ -44,34 +45,37 @@ def read_events(
     """Open and map many events; `instead` maps its resource by another version than the one in force."""
     found = list(events)
     bodies = read_many((event.payload_id, event.payload_at) for event in found)
-    pages: dict[int, Any] = {}
+    pages: dict[Any, Any] = {}
     result = []
     for event in found:
         connection = connections[event.connection_id]
-        rules = in_force_once(connection.pk, instead, pages)
+        rules = in_force_once(connection.pk, instead or event.replay_mapping, pages)
         result.append(_read(event, bodies.get(event.payload_id), get_adapter(connection.provider), rules, pages))
     return result
 
 
 def in_force_once(connection_id: int, instead: MappingVersion | None, seen: dict[Any, Any]) -> InForce:
     """Return the rules in force, looked up once a batch."""
-    key = ("rules", connection_id)
+    key = ("rules", connection_id, instead.pk if instead else None)
     if key not in seen:
         seen[key] = in_force(connection_id, instead=instead)
     rules: InForce = seen[key]
     return rules
 
 
-def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pages: dict[int, Any]) -> Read:
+def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pages: dict[Any, Any]) -> Read:
     read = Read(event)
     try:
         if body is None:
             raise Fault(Category.UNKNOWN, "payload_gone", "Its payload is no longer kept")
         if event.source == Source.WEBHOOK:
             _read_webhook(read, adapter.parse(body, event.received_at))
-        elif not (event.deleted and not event.path):
-            read.obj = _pointed(_page(event, body, pages), event.path)
-        if not read.ignored:
+        elif not event.resource:
+            _read_webhook(read, adapter.parse(json.dumps(_look(event, body, pages)).encode(), event.received_at))
+        elif event.path:
+            read.obj = _look(event, body, pages)
+        read.pointer = not (read.ignored or read.obj or event.deleted)
+        if not (read.ignored or read.pointer):
             _map(read, rules)
     except Fault as fault:
         read.fault = fault
@@ -83,7 +87,7 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
 
 def _read_webhook(read: Read, item: Item) -> None:
     """Take over what the envelope says; a newer adapter may read what an older one could not."""
-    event, read.item = read.event, item
+    event = read.event
     read.obj, read.ignored = item.obj, item.ignored
     if not event.resource:
         event.event_type, event.resource, event.external_id = item.event_type, item.resource, item.external_id
@@ -104,7 +108,11 @@ def _map(read: Read, rules: InForce) -> None:
     read.candidate = Candidate(KINDS[kind], read.mapped.state, read.mapped, event.occurred_at)
 
 
-def _page(event: Event, body: bytes, pages: dict[int, Any]) -> Any:
+def _look(event: Event, body: bytes, pages: dict[Any, Any]) -> Any:
+    return _pointed(_page(event, body, pages), event.path)
+
+
+def _page(event: Event, body: bytes, pages: dict[Any, Any]) -> Any:
     if event.payload_id not in pages:
         try:
             pages[event.payload_id] = json.loads(body)
@@ -122,5 +130,3 @@ def _pointed(document: Any, pointer: str) -> Any:
         except (KeyError, IndexError, ValueError, TypeError) as error:
             raise Fault(Category.CONTRACT, "pointer", "The payload does not hold what the event points to") from error
     return document
-
-

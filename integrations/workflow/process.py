@@ -45,7 +45,7 @@ def settle_singly(events: Sequence[Event], connections: dict[int, Connection], o
     """Settle each event alone, so that one that the database refuses does not hold up the others."""
     for event in events:
         close_old_connections()
-        (read,) = read_events([Event.objects.select_related("run").get(pk=event.pk)], connections)
+        (read,) = read_events([Event.objects.select_related("run", "replay_mapping").get(pk=event.pk)], connections)
         try:
             settle([read], connections, owner)
         except LostLease:
@@ -57,7 +57,7 @@ def settle_singly(events: Sequence[Event], connections: dict[int, Connection], o
 
 def refused(event: Event, error: DatabaseError) -> Read:
     """Return the reading of an event that the database does not take: a failure without a name."""
-    again = Event.objects.select_related("run").get(pk=event.pk)
+    again = Event.objects.select_related("run", "replay_mapping").get(pk=event.pk)
     kind = type(error).__name__
     return Read(again, fault=Fault(Category.UNKNOWN, f"database:{kind}", f"It could not be written ({kind})"))
 

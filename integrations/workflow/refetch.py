@@ -21,7 +21,9 @@ def ask(wanted: Iterable[tuple[Connection, str, str]], now: datetime) -> list[Ru
     for connection, targets in by_connection.values():
         under_way = {
             tuple(target)
-            for run in Run.objects.filter(connection=connection, kind=RunKind.RESYNC, state__in=OPEN).exclude(targets=[])
+            for run in Run.objects.filter(connection=connection, kind=RunKind.RESYNC, state__in=OPEN).exclude(
+                targets=[]
+            )
             for target in run.targets
         }
         left = sorted(targets - under_way)

@@ -6,7 +6,9 @@ from typing import Any
 from django.db import connection, models
 
 
-def update_rows(rows: Sequence[models.Model], fields: Sequence[str], *, where: str = "", params: Sequence[Any] = ()) -> int:
+def update_rows(
+    rows: Sequence[models.Model], fields: Sequence[str], *, where: str = "", params: Sequence[Any] = ()
+) -> int:
     """Set `fields` of all `rows` to their present values by one UPDATE … FROM unnest(…); return how many it met.
 
     Django's `bulk_update` writes a CASE per row and field, which takes longer than the rest of a batch.

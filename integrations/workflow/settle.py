@@ -13,8 +13,9 @@ from integrations.canonical import KINDS
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.journal.write import Entry, write
-from integrations.models import Cause, Connection, DecisionWord, Event, Lane, RunKind, WorkState
+from integrations.models import Cause, Connection, DecisionWord, Event, Lane, Record, RunKind, WorkState
 from integrations.reconciliation.compare import Comparison, compare
+from integrations.reconciliation.resolve import close_equal
 from integrations.workflow import refetch, stuck, waits
 from integrations.workflow.belief import Board, Key
 from integrations.workflow.decide import Decision, decide
@@ -36,7 +37,7 @@ class Settlement:
     board: Board
     connections: dict[int, Connection]
     now: datetime
-    entries: list[tuple[Entry, object]] = field(default_factory=list)
+    entries: list[tuple[Entry, Record | None]] = field(default_factory=list)
     failed: list[tuple[grouping.Failed, Key]] = field(default_factory=list)
     wanted: list[tuple[Connection, str, str]] = field(default_factory=list)
     arrived: set[tuple[int, str]] = field(default_factory=set)
@@ -62,6 +63,7 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     waits.wake(batch.arrived)
     refetch.ask(batch.wanted, now)
     stuck.refresh(batch.touched, batch.board)
+    close_equal(record.pk for record in batch.board.changed.values() if record.open_drift)
 
 
 def is_comparison(read: Read) -> bool:
@@ -75,6 +77,8 @@ def _take(batch: Settlement, read: Read) -> None:
         _close(batch, read, DecisionWord.IGNORED, read.ignored)
     elif read.fault:
         _fail(batch, read, read.fault)
+    elif read.pointer:
+        _follow_pointer(batch, read)
     else:
         assert read.candidate
         decision = decide(batch.board.belief(read.key), read.candidate)
@@ -89,23 +93,32 @@ def _take(batch: Settlement, read: Read) -> None:
             _apply(batch, read, decision)
 
 
+def _follow_pointer(batch: Settlement, read: Read) -> None:
+    """It says that an object changed, without showing it: what was read since then is the answer."""
+    known = batch.board.known.get(read.key)
+    if known and known.reference.seen_exact and known.reference.seen_at > read.event.occurred_at:
+        _close(batch, read, DecisionWord.UNCHANGED, "It only says that something changed; the object was read since")
+    else:
+        reason = "It only says that something changed: the provider is asked how the object stands now"
+        _wait_for_check(batch, read, Decision(DecisionWord.WAITING, reason, ask_provider=True))
+
+
 def _apply(batch: Settlement, read: Read, decision: Decision) -> None:
     before = batch.board.belief(read.key)
+    if decision.applies:
+        batch.board.apply(read, decision, cause=Cause.EVENT, cause_id=read.event.pk)
     _close(batch, read, decision.word, decision.reason)
     if decision.applies:
-        known = batch.board.apply(read, decision, cause=Cause.EVENT, cause_id=read.event.pk)
-        _note_change(batch, read, decision, before.state if before else "", known.record)
+        _note_change(batch, read, decision, before.state if before else "")
     if decision.word == DecisionWord.NEW:
         batch.arrived.add((read.event.connection_id, f"{read.event.resource}:{read.event.external_id}"))
     if decision.word != DecisionWord.STALE:
         batch.board.see(read)
         if read.event.exact:
-            batch.arrived.add(
-                (read.event.connection_id, f"check:{read.event.resource}:{read.event.external_id}")
-            )
+            batch.arrived.add((read.event.connection_id, f"check:{read.event.resource}:{read.event.external_id}"))
 
 
-def _note_change(batch: Settlement, read: Read, decision: Decision, before: str, record: object) -> None:
+def _note_change(batch: Settlement, read: Read, decision: Decision, before: str) -> None:
     event, state = read.event, read.candidate.state if read.candidate else ""
     sensitive = KINDS[read.candidate.kind.name].sensitive if read.candidate else frozenset()
     moved = f"{before} → {state}" if before and before != state else ("begins as " + state if not before else "")
@@ -126,7 +139,6 @@ def _note_change(batch: Settlement, read: Read, decision: Decision, before: str,
             "mapping": read.mapping_id,
             "occurred_at": event.occurred_at.isoformat(),
         },
-        record=record,
     )
 
 
@@ -140,7 +152,7 @@ def _close(batch: Settlement, read: Read, word: str, reason: str) -> None:
         Lane.EVENTS,
         "event.decided",
         f"{event.event_type} {came(event)}: {reason}",
-        outcome=DecisionWord(word).label,
+        outcome=word,
         data={
             "occurred_at": event.occurred_at.isoformat(),
             "received_at": event.received_at.isoformat(),
@@ -157,8 +169,16 @@ def came(event: Event) -> str:
     words = {"webhook": "arrived", "page": "was read", "change log": "was found in the event log", "check": "was read"}
     late = (event.received_at - event.occurred_at).total_seconds()
     if event.source == "webhook" and late >= 5:
-        return f"arrived {late:,.0f} s after it happened"
+        return f"arrived {lasted(late)} after it happened"
     return words[event.source]
+
+
+def lasted(seconds: float) -> str:
+    """Say a length of time in its largest whole unit."""
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length:,.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _decided(batch: Settlement, read: Read, word: str, reason: str) -> None:
@@ -178,7 +198,6 @@ def _fail(batch: Settlement, read: Read, fault: Fault, word: str = "", reason: s
     verdict = after_failure(fault, event.tries, batch.now)
     event.state, event.due_at, event.category = verdict.state, verdict.due_at, fault.category
     _decided(batch, read, word, reason)
-    known = batch.board.known.get(read.key)
     connection = batch.connections[event.connection_id]
     batch.failed.append(
         (
@@ -197,7 +216,6 @@ def _fail(batch: Settlement, read: Read, fault: Fault, word: str = "", reason: s
             f"{event.event_type} {came(event)}: {reason or fault.message}; {then}",
             outcome=fault.category,
             data={"code": fault.code, "field": fault.field, "mapping": read.mapping_id},
-            record=known.record if known else None,
         )
 
 
@@ -231,7 +249,7 @@ def _wait_for_check(batch: Settlement, read: Read, decision: Decision) -> None:
     if first:
         _note(
             batch, read, Lane.EVENTS, "event.waits", f"{event.event_type} {came(event)}: {decision.reason}",
-            outcome=DecisionWord.WAITING.label,
+            outcome=DecisionWord.WAITING,
         )  # fmt: skip
 
 
@@ -271,7 +289,6 @@ def _note(
     *,
     outcome: str = "",
     data: dict[str, object] | None = None,
-    record: object = None,
 ) -> None:
     event = read.event
     known = batch.board.known.get(read.key)
@@ -287,13 +304,13 @@ def _note(
         subject_id=event.pk,
         data=data or {},
     )
-    batch.entries.append((entry, record or (known.record if known else None)))
+    batch.entries.append((entry, known.record if known else None))
 
 
 def _write_journal(batch: Settlement) -> None:
     for entry, record in batch.entries:
         if record is not None:
-            entry.record_id = record.pk  # type: ignore[attr-defined]
+            entry.record_id = record.pk
     write([entry for entry, _ in batch.entries])
 
 

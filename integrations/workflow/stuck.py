@@ -42,9 +42,7 @@ def recompute(record_ids: Iterable[int]) -> None:
         held = worst.get(event.record_id or 0)
         if held is None or (held.state == WorkState.WAITING and event.state == WorkState.PARKED):
             worst[event.record_id or 0] = event
-    failures = {
-        f.event_id: f for f in Failure.objects.filter(event__in=worst.values(), resolved_at__isnull=True)
-    }
+    failures = {f.event_id: f for f in Failure.objects.filter(event__in=worst.values(), resolved_at__isnull=True)}
     for pk, event in worst.items():
         Record.objects.filter(pk=pk).update(
             stuck_since=event.received_at,

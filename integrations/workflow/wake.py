@@ -15,10 +15,10 @@ EVENTS = "integrations.process_events"
 RUNS = "integrations.perform_runs"
 
 
-def send(name: str) -> None:
+def send(name: str, *args: int) -> None:
     """Send one wake-up message; a broker that is away is logged, the sweeper makes up for it."""
     try:
-        current_app.send_task(name, retry=False)
+        current_app.send_task(name, args=args, retry=False)
     except (OperationalError, OSError) as error:
         log.warning("No worker could be woken: %s", error)
 

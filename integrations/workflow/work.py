@@ -92,7 +92,7 @@ def claim_events(owner: uuid.UUID, most: int) -> list[Event]:
         leased_by=owner,
         leased_until=timezone.now() + timedelta(seconds=settings.LEASE_SECONDS),
     )
-    return list(Event.objects.filter(pk__in=ids).select_related("run").order_by("id"))
+    return list(Event.objects.filter(pk__in=ids).select_related("run", "replay_mapping").order_by("id"))
 
 
 @transaction.atomic

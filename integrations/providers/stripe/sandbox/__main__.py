@@ -19,7 +19,7 @@ from integrations.providers.stripe.sandbox.settings import Settings, load
 
 def say(line: str) -> None:
     """One line for whoever started us."""
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)
 
 
 async def run(settings: Settings) -> int:
@@ -45,7 +45,6 @@ async def run(settings: Settings) -> int:
             ]
         for driver in drivers:
             driver.start()
-        say(f"ready {proxy.url}")
         return await _until_stopped(proxy, stop)
     finally:
         for driver in drivers:
@@ -59,11 +58,19 @@ def _on_parent(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().remove_reader(0)
 
 
+async def _announce(proxy: Proxy) -> None:
+    for account in proxy.accounts:
+        await account.ready.wait()
+    say(f"ready {proxy.url}")
+
+
 async def _until_stopped(proxy: Proxy, stop: asyncio.Event) -> int:
     told = asyncio.create_task(stop.wait())
     ended = asyncio.create_task(proxy.server_ended())
+    announced = asyncio.create_task(_announce(proxy))
     await asyncio.wait({told, ended}, return_when=asyncio.FIRST_COMPLETED)
     told.cancel()
+    announced.cancel()
     if not ended.done():
         ended.cancel()
         return 0

@@ -47,9 +47,7 @@ Form = Sequence[tuple[str, str]]
 class StripeError(Exception):
     """An error as the API words it."""
 
-    def __init__(
-        self, status: int, message: str, kind: str = "invalid_request_error", **fields: Any
-    ) -> None:
+    def __init__(self, status: int, message: str, kind: str = "invalid_request_error", **fields: Any) -> None:
         super().__init__(message)
         self.status = status
         self.error: JSON = {"message": message, "type": kind, **fields}
@@ -65,7 +63,7 @@ class Book(BaseModel):
 
     #: object -> id -> second of creation, oldest first; deleted ones stay, as places in the order
     ids: dict[str, dict[str, int]] = Field(default_factory=dict)
-    extra: dict[str, JSON] = Field(default_factory=dict)
+    notes: dict[str, JSON] = Field(default_factory=dict)
     #: id -> dotted path -> value: changes that no event tells of
     altered: dict[str, JSON] = Field(default_factory=dict)
     deleted: dict[str, str] = Field(default_factory=dict)
@@ -93,13 +91,13 @@ def shifted(value: Any, seconds: int) -> Any:
 class Account:
     """One account behind the proxy. `heard` is called with each new event."""
 
-    def __init__(
-        self, settings: AccountSettings, path: Path, heard: Callable[[JSON], None], most_events: int
-    ) -> None:
+    def __init__(self, settings: AccountSettings, path: Path, heard: Callable[[JSON], None], most_events: int) -> None:
         self.settings = settings
         self.name = settings.name
         self.keys = list(settings.keys)
         self.targets = list(settings.targets)
+        #: its history is complete; until then only the driver is served
+        self.ready = asyncio.Event()
         self.lock = asyncio.Lock()  # one change at a time, so that events keep their order
         self.book = Book()
         #: the business clock during a backfill, None: now
@@ -108,26 +106,32 @@ class Account:
         self._heard = heard
         self._most_events = most_events
         self._url = ""
-        self._session: aiohttp.ClientSession | None = None
+        self._open_session: aiohttp.ClientSession | None = None
 
     async def open(self, url: str) -> None:
         """Connect to the account's localstripe and read the book."""
         self._url = url
-        self._session = aiohttp.ClientSession(
+        self._open_session = aiohttp.ClientSession(
             headers={"Authorization": f"Bearer {UPSTREAM_KEY}"},
             timeout=aiohttp.ClientTimeout(total=60),
         )
         with contextlib.suppress(FileNotFoundError, ValueError):
             self.book = Book.model_validate_json(await asyncio.to_thread(self._path.read_bytes))
         await self._find_lost()
-        for native in await self.natives():
+        for native in await self.natives():  # what happened after the book was saved last
             self.publish_native(native)
+
+    @property
+    def _session(self) -> aiohttp.ClientSession:
+        if self._open_session is None:
+            raise RuntimeError("the account is not open")
+        return self._open_session
 
     async def close(self) -> None:
         """Save the book and disconnect."""
         self.save()
-        if self._session is not None:
-            await self._session.close()
+        if self._open_session is not None:
+            await self._open_session.close()
 
     def save(self) -> None:
         """Write the book, whole or not at all."""
@@ -136,9 +140,15 @@ class Account:
         fresh.replace(self._path)
 
     async def _find_lost(self) -> None:
-        """Learn the objects that exist without being in the book (it was lost, or is behind)."""
+        """Learn the objects that exist without being in the book.
+
+        A book that is behind learns most of them by their events; refunds have none.
+        """
+        limit = "100" if self.book.ids else "1000000"
         for many, one in PLURALS.items():
-            status, found = await self.call("GET", f"/v1/{many}", [("limit", "1000000")])
+            if self.book.ids and one != "refund":
+                continue
+            status, found = await self.call("GET", f"/v1/{many}", [("limit", limit)])
             entries = found["data"] if status == 200 else []
             for raw in sorted(entries, key=lambda entry: int(entry["created"])):
                 self.register(one, raw["id"], raw["created"])
@@ -147,10 +157,14 @@ class Account:
 
     async def call(self, method: str, path: str, form: Form = ()) -> tuple[int, JSON]:
         """One request to localstripe. Raises `StripeError` when it does not answer."""
-        assert self._session is not None
-        query = {"params": list(form)} if method == "GET" else {"data": list(form)}
+        url = self._url + path
+        pairs = list(form)
+        query = pairs if method == "GET" else None
+        data = None if method == "GET" else pairs
         try:
-            async with self._session.request(method, self._url + path, **query) as answer:
+            async with self._session.request(method, url, params=query, data=data) as answer:
+                if answer.status == 200 and path.startswith("/_config/"):
+                    return 200, {}  # it answers nothing at all
                 if answer.content_type != "application/json":
                     raise StripeError(500, "An unknown error occurred", "api_error")
                 found: JSON = await answer.json()
@@ -168,7 +182,7 @@ class Account:
         return self._on_clock(found)
 
     def _on_clock(self, raw: JSON) -> JSON:
-        shift = self.book.extra.get(raw.get("id", ""), {}).get("shift", 0)
+        shift = self.book.notes.get(raw.get("id", ""), {}).get("shift", 0)
         return shifted(raw, shift) if shift else raw
 
     # -- reading
@@ -177,13 +191,13 @@ class Account:
         """The business clock: now, or the backfill's time."""
         return int(time.time()) if self.clock is None else self.clock
 
-    def extra(self, found_id: str) -> JSON:
+    def notes(self, found_id: str) -> JSON:
         """What the proxy knows of an object beyond localstripe; to be changed in place."""
-        return self.book.extra.setdefault(found_id, {})
+        return self.book.notes.setdefault(found_id, {})
 
     def shaped(self, one: str, raw: JSON) -> JSON:
         """Stripe's object: shape, own fields, and what was altered in silence."""
-        found = shape.SHAPES[one](raw, self.book.extra.get(raw["id"], {}))
+        found = shape.SHAPES[one](raw, self.book.notes.get(raw["id"], {}))
         for path, value in self.book.altered.get(raw["id"], {}).items():
             put(found, path, value)
         return found
@@ -207,7 +221,7 @@ class Account:
         raw = await self.raw("invoice", invoice_id)
         if raw is None or not raw["payment_intent"]:
             return []
-        return [shape.invoice_payment(raw, self.book.extra.get(invoice_id, {}))]
+        return [shape.invoice_payment(raw, self.book.notes.get(invoice_id, {}))]
 
     async def newest(self, one: str, ids: Iterable[str]) -> AsyncIterator[JSON]:
         """The objects with these ids, in their order, without the deleted ones."""
@@ -243,7 +257,7 @@ class Account:
         if found_id in known:
             return
         if self.clock is not None:
-            self.extra(found_id)["shift"] = self.clock - created
+            self.notes(found_id)["shift"] = self.clock - created
             created = self.clock
         known[found_id] = created
 
@@ -263,14 +277,15 @@ class Account:
 
     def publish_native(self, native: JSON, request: str | None = None) -> JSON:
         """Publish an event of localstripe, its snapshot in Stripe's shape."""
-        raw = self._on_clock(native["data"]["object"])
+        raw = native["data"]["object"]
         one = raw.get("object", "")
+        if one in SINGULARS:
+            self.register(one, raw["id"], raw["created"])
+        raw = self._on_clock(raw)
         obj = self.shaped(one, raw) if one in shape.SHAPES else raw
         return self.publish(native["type"], obj, request=request, event_id=native["id"])
 
-    def publish(
-        self, kind: str, obj: JSON, *, request: str | None = None, event_id: str = ""
-    ) -> JSON:
+    def publish(self, kind: str, obj: JSON, *, request: str | None = None, event_id: str = "") -> JSON:
         """Write an event into the log and let the webhooks know."""
         found = {
             "id": event_id or new_id("evt_"),
@@ -278,8 +293,8 @@ class Account:
             "created": self.now(),
             "obj": obj,
         }
-        event = shape.event(found, API_VERSION, request, len(self.targets))
-        event = json.loads(json.dumps(event))  # a snapshot: nobody changes it afterwards
+        document = shape.event(found, API_VERSION, request, len(self.targets))
+        event: JSON = json.loads(json.dumps(document))  # a snapshot: nobody changes it afterwards
         self.book.events[event["id"]] = event
         while len(self.book.events) > self._most_events:
             del self.book.events[next(iter(self.book.events))]

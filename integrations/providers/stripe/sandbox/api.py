@@ -104,6 +104,7 @@ class Api:
             account = owner(self._accounts, key_of(request))
             name = account.name
             if not calm:
+                await account.ready.wait()
                 rule = self._weather.strike_api(name, request.method, path)
             answer = await self._through(rule, request, account, path, request_id)
         except StripeError as error:
@@ -120,9 +121,7 @@ class Api:
             "Server": "nginx",
             **answer.headers,
         }
-        return web.Response(
-            status=answer.status, body=answer.body, headers=headers, content_type="application/json"
-        )
+        return web.Response(status=answer.status, body=answer.body, headers=headers, content_type="application/json")
 
     async def _through(
         self, rule: Rule | None, request: web.Request, account: Account, path: str, request_id: str
@@ -146,9 +145,7 @@ class Api:
             answer.body = spoil(json.loads(answer.body), rule)
         return answer
 
-    async def _perform(
-        self, request: web.Request, account: Account, path: str, request_id: str
-    ) -> Answer:
+    async def _perform(self, request: web.Request, account: Account, path: str, request_id: str) -> Answer:
         if request.method == "GET":
             return Answer(200, dumps(await reads.read(account, path, list(request.query.items()))))
         form = parse_qsl((await request.read()).decode(errors="replace"), keep_blank_values=True)
@@ -195,9 +192,7 @@ class Api:
             return Answer(error.status, dumps(error.body))
         return Answer(status, dumps(found))
 
-    def _note(
-        self, method: str, path: str, account: str, status: int, rule: Rule | None, request_id: str
-    ) -> None:
+    def _note(self, method: str, path: str, account: str, status: int, rule: Rule | None, request_id: str) -> None:
         entry: dict[str, Any] = {
             "at": time.time(),
             "channel": "api",

@@ -3,13 +3,15 @@
 It has no sign-in: the sandbox listens on 127.0.0.1 only, and refuses what comes from a web page.
 """
 
+import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from integrations.providers.stripe.sandbox.account import PLURALS, Account, StripeError
-from integrations.providers.stripe.sandbox.changes import publish_with_companions
+from integrations.providers.stripe.sandbox.calls import publish_with_companions
 from integrations.providers.stripe.sandbox.faults import Faults, Rule
 from integrations.providers.stripe.sandbox.settings import Target
 
@@ -101,8 +103,15 @@ class Control:
         except ValidationError as error:
             raise StripeError(400, str(error)) from error
 
-    async def state(self, _: web.Request) -> web.Response:
-        """What is going on, by account."""
+    async def state(self, request: web.Request) -> web.Response:
+        """What is going on, by account; with `settled`, once no webhook is on its way.
+
+        `settled` is the longest wait in seconds; `pending` tells whether it was long enough.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(float(request.query.get("settled", "0"))):
+                for courier in self._proxy.couriers.values():
+                    await courier.settled()
         return web.json_response({"accounts": self._proxy.state()})
 
     async def faults(self, _: web.Request) -> web.Response:

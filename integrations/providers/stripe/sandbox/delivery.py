@@ -31,10 +31,7 @@ Log = deque[dict[str, Any]]
 
 def sign(body: bytes, secrets: list[str], at: int) -> str:
     """The value of `Stripe-Signature`."""
-    parts = [
-        hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest()
-        for secret in secrets
-    ]
+    parts = [hmac.new(secret.encode(), b"%d." % at + body, hashlib.sha256).hexdigest() for secret in secrets]
     return ",".join([f"t={at}", *(f"v1={part}" for part in parts)])
 
 
@@ -59,9 +56,7 @@ class Delivery:
 class Courier:
     """Carries one account's webhooks. Before `live`, events happen and nobody is told."""
 
-    def __init__(
-        self, account: Account, weather: Weather, retries: Retries, parallel: int, log: Log
-    ) -> None:
+    def __init__(self, account: Account, weather: Weather, retries: Retries, parallel: int, log: Log) -> None:
         self.live = False
         self._account = account
         self._weather = weather
@@ -71,13 +66,12 @@ class Courier:
         self._queue: list[tuple[float, int, Delivery]] = []
         self._number = itertools.count()
         self._stirred = asyncio.Event()
+        self._carried = asyncio.Event()
         self._workers: list[asyncio.Task[None]] = []
-        self._session: aiohttp.ClientSession | None = None
+        self._timeout = aiohttp.ClientTimeout(total=retries.timeout)
 
     def start(self) -> None:
         """Start to carry."""
-        timeout = aiohttp.ClientTimeout(total=self._retries.timeout)
-        self._session = aiohttp.ClientSession(timeout=timeout)
         self._workers = [asyncio.create_task(self._work()) for _ in range(self._parallel)]
 
     async def stop(self) -> None:
@@ -85,13 +79,17 @@ class Courier:
         for worker in self._workers:
             worker.cancel()
         await asyncio.gather(*self._workers, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
 
     @property
     def pending(self) -> int:
         """How many deliveries are not over."""
         return len({id(entry) for _, _, entry in self._queue if not entry.over})
+
+    async def settled(self) -> None:
+        """Wait until nothing is on its way."""
+        while self.pending:
+            self._carried.clear()
+            await self._carried.wait()
 
     def clear(self) -> None:
         """Forget what is on its way."""
@@ -99,6 +97,7 @@ class Courier:
             entry.over = True
         self._queue.clear()
         self._stirred.set()
+        self._carried.set()
 
     def hear(self, event: JSON) -> None:
         """Send an event to every target, through the weather."""
@@ -144,9 +143,10 @@ class Courier:
         self._stirred.set()
 
     async def _work(self) -> None:
-        while True:
-            entry = await self._next()
-            await self._carry(entry)
+        async with aiohttp.ClientSession(timeout=self._timeout) as session:
+            while True:
+                await self._carry(session, await self._next())
+                self._carried.set()
 
     async def _next(self) -> Delivery:
         while True:
@@ -162,12 +162,12 @@ class Courier:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stirred.wait(), wait)
 
-    async def _carry(self, entry: Delivery) -> None:
+    async def _carry(self, session: aiohttp.ClientSession, entry: Delivery) -> None:
         if entry.target >= len(self._account.targets):
             entry.over = True
             return
         entry.attempts += 1
-        status, error = await self._send(entry, self._account.targets[entry.target])
+        status, error = await self._send(session, entry, self._account.targets[entry.target])
         taken = 200 <= status < 300
         self._note(
             entry.event,
@@ -186,18 +186,17 @@ class Courier:
         else:
             entry.over = True
 
-    async def _send(self, entry: Delivery, target: Target) -> tuple[int, str]:
-        assert self._session is not None
-        at = int(time.time()) - (TOO_OLD if entry.fault is Kind.OLD_SIGNATURE else 0)
-        wrong = entry.fault is Kind.BAD_SIGNATURE
-        secrets = [WRONG_SECRET] if wrong else target.secrets
+    async def _send(self, session: aiohttp.ClientSession, entry: Delivery, target: Target) -> tuple[int, str]:
+        fault = entry.fault if entry.attempts == 1 else None  # the next attempt is signed well
+        at = int(time.time()) - (TOO_OLD if fault is Kind.OLD_SIGNATURE else 0)
+        secrets = [WRONG_SECRET] if fault is Kind.BAD_SIGNATURE else target.secrets
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": sign(entry.body, secrets, at),
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         }
         try:
-            async with self._session.post(target.url, data=entry.body, headers=headers) as answer:
+            async with session.post(target.url, data=entry.body, headers=headers) as answer:
                 return answer.status, ""
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             return 0, type(error).__name__

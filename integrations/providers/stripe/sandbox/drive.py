@@ -4,6 +4,7 @@ A story is a generator: each step is one action, and what it yields is how many 
 the next. A backfill lets the days pass on the business clock; afterwards each step takes `pace`.
 """
 
+import asyncio
 import heapq
 import itertools
 import logging
@@ -190,10 +191,10 @@ class Driver:
     """Drives one account in a thread of its own until it is stopped."""
 
     def __init__(self, account: Account, courier: Courier, url: str, seed: int) -> None:
-        assert account.settings.drive is not None
-        self._plan: Drive = account.settings.drive
+        self._plan = account.settings.drive or Drive()
         self._account = account
         self._courier = courier
+        self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
         self.shop = Shop(account.keys[0], url, f"{seed}/{account.name}")
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -211,12 +212,14 @@ class Driver:
             self.shop.remember()
             if self.shop.customers == 0:
                 self._backfill()
+            self._loop.call_soon_threadsafe(self._account.ready.set)
             self._wait_for_target()
             self._courier.live = True
             self._play(self._opening() if self._plan.opening else iter(()), at_once=1)
             self._play(self._endless(), AT_ONCE)
         except Exception:
-            log.exception("the driver of %s stopped", self._account.name)
+            if not self._stop.is_set():
+                log.exception("the driver of %s stopped", self._account.name)
 
     # -- history
 
@@ -271,10 +274,7 @@ class Driver:
 
     def _endless(self) -> Iterator[Story]:
         while True:
-            full = (
-                self.shop.customers >= self._plan.most_customers
-                or self.shop.invoices >= self._plan.most_invoices
-            )
+            full = self.shop.customers >= self._plan.most_customers or self.shop.invoices >= self._plan.most_invoices
             story = self.shop.random.choice(QUIET) if full else self._any(SHARES)
             yield story(self.shop)
 

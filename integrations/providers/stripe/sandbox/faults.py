@@ -166,9 +166,7 @@ class Weather:
         """The rules with what they counted, as JSON."""
         rules = [
             {**rule.model_dump(mode="json"), "matched": matched, "struck": struck}
-            for rule, matched, struck in zip(
-                self.faults.rules, self._matched, self._struck, strict=True
-            )
+            for rule, matched, struck in zip(self.faults.rules, self._matched, self._struck, strict=True)
         ]
         return {"seed": self.faults.seed, "rules": rules}
 

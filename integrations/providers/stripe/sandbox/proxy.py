@@ -12,10 +12,10 @@ from aiohttp.typedefs import Middleware
 
 from integrations.providers.stripe.sandbox.account import Account, StripeError
 from integrations.providers.stripe.sandbox.api import CALM, Api
-from integrations.providers.stripe.sandbox.changes import settle_refund
 from integrations.providers.stripe.sandbox.control import Control
 from integrations.providers.stripe.sandbox.delivery import Courier
 from integrations.providers.stripe.sandbox.faults import JSON, Weather
+from integrations.providers.stripe.sandbox.payments import settle_refund
 from integrations.providers.stripe.sandbox.replays import Replays
 from integrations.providers.stripe.sandbox.server import LocalStripe
 from integrations.providers.stripe.sandbox.settings import AccountSettings, Settings
@@ -38,9 +38,7 @@ def refusals() -> Middleware:
         try:
             return await handler(request)
         except StripeError as error:
-            return web.Response(
-                status=error.status, body=dumps(error.body), content_type="application/json"
-            )
+            return web.Response(status=error.status, body=dumps(error.body), content_type="application/json")
 
     return middleware
 
@@ -110,9 +108,11 @@ class Proxy:
         form = [("url", f"{self.url}/_proxy/intake/{account.name}"), ("secret", INTAKE_SECRET)]
         await account.call("POST", "/_config/webhooks/proxy", form)
         self.couriers[account.name].start()
-        self.couriers[account.name].live = account.settings.drive is None
-        for found_id, extra in account.book.extra.items():
-            if found_id.startswith("re_") and extra.get("status") == "pending":
+        if account.settings.drive is None:
+            self.couriers[account.name].live = True
+            account.ready.set()
+        for found_id, notes in account.book.notes.items():
+            if found_id.startswith("re_") and notes.get("status") == "pending":
                 self._background(self._settle(account, found_id))
 
     @property
@@ -141,9 +141,7 @@ class Proxy:
 
     async def server_ended(self) -> str:
         """Wait until a localstripe ends by itself; returns whose."""
-        waits = {
-            asyncio.create_task(server.ended()): name for name, server in self.servers.items()
-        }
+        waits = {asyncio.create_task(server.ended()): name for name, server in self.servers.items()}
         done, rest = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()

@@ -12,7 +12,7 @@ from integrations.providers.stripe.sandbox.account import (
     matches,
     missing,
 )
-from integrations.providers.stripe.sandbox.changes import refusal
+from integrations.providers.stripe.sandbox.calls import refusal
 from integrations.providers.stripe.sandbox.faults import JSON
 
 COMPARE: dict[str, Callable[[int, int], bool]] = {
@@ -100,11 +100,7 @@ def events(account: Account, query: dict[str, str], types: list[str]) -> JSON:
     if query:
         raise unexpected(next(iter(query)))
     entries = [log[event_id] for event_id, _ in window.entries]
-    found = [
-        entry
-        for entry in entries
-        if fnmatchcase(entry["type"], kind) and (not types or entry["type"] in types)
-    ]
+    found = [entry for entry in entries if fnmatchcase(entry["type"], kind) and (not types or entry["type"] in types)]
     return window.page(found, "/v1/events")
 
 
@@ -130,9 +126,7 @@ class Window:
         }
 
 
-def cut(
-    order: list[tuple[str, int]], query: dict[str, str], one: str
-) -> tuple[Window, dict[str, str]]:
+def cut(order: list[tuple[str, int]], query: dict[str, str], one: str) -> tuple[Window, dict[str, str]]:
     """The window that a query leaves of an order, and the rest of the query.
 
     Raises `StripeError`, also for a cursor that is unknown.
@@ -188,9 +182,7 @@ def own(account: Account) -> JSON:
         "details_submitted": True,
         "email": f"billing@{settings.name}.example",
         "payouts_enabled": True,
-        "settings": {
-            "dashboard": {"display_name": settings.title or settings.name, "timezone": "Etc/UTC"}
-        },
+        "settings": {"dashboard": {"display_name": settings.title or settings.name, "timezone": "Etc/UTC"}},
         "type": "standard",
     }
 
@@ -222,15 +214,9 @@ def created_filter(query: Mapping[str, str]) -> tuple[dict[str, int], dict[str, 
 
 def fits(second: int, created: Mapping[str, int]) -> bool:
     """Whether a second lies within the bounds."""
-    return all(
-        second == bound if word == "eq" else COMPARE[word](second, bound)
-        for word, bound in created.items()
-    )
+    return all(second == bound if word == "eq" else COMPARE[word](second, bound) for word, bound in created.items())
 
 
 def unexpected(name: str) -> StripeError:
     """Stripe's answer to a parameter that it does not know."""
-    return StripeError(
-        400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name
-    )
-
+    return StripeError(400, f"Received unknown parameter: {name}", code="parameter_unknown", param=name)

@@ -19,14 +19,14 @@ class LocalStripe:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.url = ""
-        self._process: asyncio.subprocess.Process | None = None
+        self._started: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Start the process; returns when it accepts connections. Raises `RuntimeError`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "localstripe.log").open("wb") as log:
             # isolated (-I): the folder of child.py must not come first in the child's import path
-            self._process = await asyncio.create_subprocess_exec(
+            self._started = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-I",
                 str(CHILD),
@@ -43,10 +43,16 @@ class LocalStripe:
             await self.stop()
             raise RuntimeError(f"localstripe did not start, see {log.name}") from error
 
+    @property
+    def _process(self) -> asyncio.subprocess.Process:
+        if self._started is None:
+            raise RuntimeError("localstripe was not started")
+        return self._started
+
     async def _announced_port(self) -> int:
-        assert self._process is not None and self._process.stdout is not None
+        output = self._process.stdout
         async with asyncio.timeout(START_TIMEOUT):
-            while line := await self._process.stdout.readline():
+            while output is not None and (line := await output.readline()):
                 if line.startswith(b"port "):
                     return int(line.split()[1])
         raise ValueError("it ended before it listened")
@@ -65,12 +71,11 @@ class LocalStripe:
 
     async def ended(self) -> int:
         """Wait until the process ends, whatever the reason; returns its exit status."""
-        assert self._process is not None
         return await self._process.wait()
 
     async def stop(self) -> None:
         """End the process: its state is saved first, and after a few seconds it is killed."""
-        if self._process is None or self._process.returncode is not None:
+        if self._started is None or self._started.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()

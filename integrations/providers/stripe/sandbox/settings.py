@@ -84,7 +84,7 @@ class Settings(Strict):
     retries: Retries = Field(default_factory=Retries)
     refund_settles_after: float = 20.0
     parallel_webhooks: int = 1
-    most_events: int = 4000
+    most_events: int = 2000
 
     def first_faults(self) -> Faults:
         """The faults to start with: `faults` where given, else those of `weather`."""
@@ -128,7 +128,8 @@ def load(environ: Mapping[str, str]) -> Settings:
     Raises `OSError`, `ValueError` (pydantic's error is one).
     """
     path = environ.get("SANDBOX_CONFIG")
-    found = read(Path(path)) if path else {"weather": "demo", "accounts": DEMO_ACCOUNTS}
+    demo: dict[str, Any] = {"weather": "demo", "accounts": DEMO_ACCOUNTS}
+    found = read(Path(path)) if path else demo
     if port := environ.get("SANDBOX_PORT"):
         found["port"] = port
     found.setdefault("folder", Path(environ.get("DATA_DIR", ".data")) / "sandbox")

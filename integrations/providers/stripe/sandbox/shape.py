@@ -1,7 +1,7 @@
 """localstripe's objects in the shape of Stripe's present API version.
 
 localstripe answers as Stripe did in 2017. Each function takes its object (`raw`) and what the proxy
-knows beyond it (`extra`: fields that localstripe refuses or forgets), and returns Stripe's object.
+knows beyond it (`notes`: fields that localstripe refuses or forgets), and returns Stripe's object.
 Source: https://docs.stripe.com/api, and the sample of each resource in stripe/openapi.
 """
 
@@ -17,10 +17,11 @@ NO_ADDRESS = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", 
 
 def reference(value: Any) -> str | None:
     """The id of an object that may be embedded."""
-    return value["id"] if isinstance(value, Mapping) else value
+    found: str | None = value["id"] if isinstance(value, Mapping) else value
+    return found
 
 
-def customer(raw: Raw, extra: Raw) -> JSON:
+def customer(raw: Raw, notes: Raw) -> JSON:
     """A customer; its currency is set by its first invoice."""
     settings = raw["invoice_settings"] or {}
     return {
@@ -29,9 +30,9 @@ def customer(raw: Raw, extra: Raw) -> JSON:
         "address": {**NO_ADDRESS, **raw["address"]} if raw["address"] else None,
         "balance": -raw["account_balance"],
         "created": raw["created"],
-        "currency": extra.get("currency"),
+        "currency": notes.get("currency"),
         "default_source": reference(raw["default_source"]),
-        "delinquent": bool(extra.get("delinquent")),
+        "delinquent": bool(notes.get("delinquent")),
         "description": raw["description"],
         "discount": None,
         "email": raw["email"],
@@ -45,7 +46,7 @@ def customer(raw: Raw, extra: Raw) -> JSON:
         "livemode": False,
         "metadata": raw["metadata"],
         "name": raw["name"],
-        "next_invoice_sequence": extra.get("invoices", 0) + 1,
+        "next_invoice_sequence": notes.get("invoices", 0) + 1,
         "phone": raw["phone"],
         "preferred_locales": raw["preferred_locales"] or [],
         "shipping": None,
@@ -59,42 +60,42 @@ def prefix(customer_id: str) -> str:
     return customer_id.removeprefix("cus_")[:8].upper()
 
 
-def invoice_status(raw: Raw, extra: Raw) -> str:
+def invoice_status(raw: Raw, notes: Raw) -> str:
     """localstripe knows no finalized, voided unpaid or uncollectible invoice; the proxy does."""
     if raw["status"] in ("paid", "void"):
         return str(raw["status"])
-    known = extra.get("status") or raw["status"]
+    known = notes.get("status") or raw["status"]
     return str(known)
 
 
-def invoice(raw: Raw, extra: Raw) -> JSON:
+def invoice(raw: Raw, notes: Raw) -> JSON:
     """An invoice. `payments` is there only when asked for (`expand`), as at Stripe."""
-    status = invoice_status(raw, extra)
+    status = invoice_status(raw, notes)
     paid = raw["total"] if status == "paid" else 0
-    taxes = [_tax(entry, raw["subtotal"]) for entry in raw["total_tax_amounts"]]
+    taxes = [_tax(entry) for entry in raw["total_tax_amounts"] if entry["amount"]]
     tax = sum(entry["amount"] for entry in taxes)
     return {
         "id": raw["id"],
         "object": "invoice",
-        "account_country": extra.get("account_country"),
-        "account_name": extra.get("account_name"),
+        "account_country": notes.get("account_country"),
+        "account_name": notes.get("account_name"),
         "amount_due": raw["amount_due"],
         "amount_overpaid": 0,
         "amount_paid": paid,
         "amount_remaining": raw["amount_due"] - paid,
         "amount_shipping": 0,
         "application": None,
-        "attempt_count": extra.get("attempt_count", 0),
-        "attempted": bool(extra.get("attempt_count", 0)),
-        "auto_advance": bool(extra.get("auto_advance")),
+        "attempt_count": notes.get("attempt_count", 0),
+        "attempted": bool(notes.get("attempt_count", 0)),
+        "auto_advance": bool(notes.get("auto_advance")),
         "billing_reason": "manual",
-        "collection_method": extra.get("collection_method", "charge_automatically"),
+        "collection_method": notes.get("collection_method", "charge_automatically"),
         "created": raw["created"],
         "currency": raw["currency"],
         "customer": raw["customer"],
-        "customer_address": extra.get("customer_address"),
+        "customer_address": notes.get("customer_address"),
         "customer_email": raw["customer_email"],
-        "customer_name": extra.get("customer_name"),
+        "customer_name": notes.get("customer_name"),
         "customer_phone": None,
         "customer_shipping": None,
         "customer_tax_exempt": "none",
@@ -102,12 +103,12 @@ def invoice(raw: Raw, extra: Raw) -> JSON:
         "default_payment_method": None,
         "default_source": None,
         "default_tax_rates": [],
-        "description": extra.get("description", raw["description"]),
+        "description": notes.get("description", raw["description"]),
         "discounts": [],
-        "due_date": extra.get("due_date"),
-        "effective_at": extra.get("finalized_at"),
+        "due_date": notes.get("due_date"),
+        "effective_at": notes.get("finalized_at"),
         "ending_balance": None if status == "draft" else 0,
-        "footer": extra.get("footer"),
+        "footer": notes.get("footer"),
         "from_invoice": None,
         "hosted_invoice_url": None,
         "invoice_pdf": None,
@@ -116,9 +117,9 @@ def invoice(raw: Raw, extra: Raw) -> JSON:
         "latest_revision": None,
         "lines": _lines(raw),
         "livemode": False,
-        "metadata": extra.get("metadata", {}),
+        "metadata": notes.get("metadata", {}),
         "next_payment_attempt": None,
-        "number": extra.get("number"),
+        "number": notes.get("number"),
         "on_behalf_of": None,
         "parent": None,
         "period_end": raw["created"],
@@ -130,10 +131,10 @@ def invoice(raw: Raw, extra: Raw) -> JSON:
         "statement_descriptor": None,
         "status": status,
         "status_transitions": {
-            "finalized_at": extra.get("finalized_at"),
-            "marked_uncollectible_at": extra.get("marked_uncollectible_at"),
-            "paid_at": extra.get("paid_at") or raw["status_transitions"]["paid_at"],
-            "voided_at": extra.get("voided_at") or raw["status_transitions"]["voided_at"],
+            "finalized_at": notes.get("finalized_at"),
+            "marked_uncollectible_at": notes.get("marked_uncollectible_at"),
+            "paid_at": notes.get("paid_at") or raw["status_transitions"]["paid_at"],
+            "voided_at": notes.get("voided_at") or raw["status_transitions"]["voided_at"],
         },
         "subtotal": raw["subtotal"],
         "subtotal_excluding_tax": raw["subtotal"],
@@ -147,13 +148,13 @@ def invoice(raw: Raw, extra: Raw) -> JSON:
     }
 
 
-def _tax(entry: Raw, subtotal: int) -> JSON:
+def _tax(entry: Raw) -> JSON:
     return {
         "amount": entry["amount"],
         "tax_behavior": "inclusive" if entry.get("inclusive") else "exclusive",
         "tax_rate_details": {"tax_rate": entry.get("tax_rate")},
         "taxability_reason": "standard_rated",
-        "taxable_amount": subtotal,
+        "taxable_amount": None,
         "type": "tax_rate_details",
     }
 
@@ -174,12 +175,13 @@ def _lines(raw: Raw) -> JSON:
             "subtotal": line["amount"],
         }
         for line in raw["lines"]["data"]
+        if line["type"] == "invoiceitem"
     ]
     url = f"/v1/invoices/{raw['id']}/lines"
     return {"object": "list", "data": lines, "has_more": False, "url": url}
 
 
-def payment_intent(raw: Raw, extra: Raw) -> JSON:
+def payment_intent(raw: Raw, notes: Raw) -> JSON:
     """A payment intent. Since 2025 it names no invoice: `invoice_payments` links the two."""
     status = raw["status"]
     charge = raw["latest_charge"]
@@ -194,34 +196,40 @@ def payment_intent(raw: Raw, extra: Raw) -> JSON:
         "application": None,
         "application_fee_amount": None,
         "automatic_payment_methods": None,
-        "canceled_at": extra.get("canceled_at"),
-        "cancellation_reason": extra.get("cancellation_reason"),
+        "canceled_at": notes.get("canceled_at"),
+        "cancellation_reason": notes.get("cancellation_reason"),
         "capture_method": raw["capture_method"],
         "client_secret": raw["client_secret"],
         "confirmation_method": "automatic",
         "created": raw["created"],
         "currency": raw["currency"],
         "customer": raw["customer"],
-        "description": extra.get("description"),
+        "description": notes.get("description"),
         "last_payment_error": _payment_error(raw["last_payment_error"]),
         "latest_charge": reference(charge),
         "livemode": False,
         "metadata": raw["metadata"],
         "next_action": raw["next_action"],
         "on_behalf_of": None,
+        "payment_details": _payment_details(raw["invoice"]),
         "payment_method": raw["payment_method"] if status != "requires_payment_method" else None,
         "payment_method_options": {},
         "payment_method_types": ["card"],
         "processing": None,
-        "receipt_email": extra.get("receipt_email"),
+        "receipt_email": notes.get("receipt_email"),
         "review": None,
-        "setup_future_usage": extra.get("setup_future_usage"),
+        "setup_future_usage": notes.get("setup_future_usage"),
         "shipping": None,
         "statement_descriptor": None,
         "status": status,
         "transfer_data": None,
         "transfer_group": None,
     }
+
+
+def _payment_details(invoice: str | None) -> JSON | None:
+    """Seen in real payloads, not promised: an invoice's payment carries its id as a reference."""
+    return {"customer_reference": None, "order_reference": invoice} if invoice else None
 
 
 def _payment_error(error: Raw | None) -> JSON | None:
@@ -236,7 +244,7 @@ def _payment_error(error: Raw | None) -> JSON | None:
     }
 
 
-def charge(raw: Raw, extra: Raw) -> JSON:
+def charge(raw: Raw, notes: Raw) -> JSON:
     """A charge, with what was refunded of it so far."""
     succeeded = raw["status"] == "succeeded"
     return {
@@ -266,9 +274,9 @@ def charge(raw: Raw, extra: Raw) -> JSON:
     }
 
 
-def refund(raw: Raw, extra: Raw) -> JSON:
+def refund(raw: Raw, notes: Raw) -> JSON:
     """A refund; it settles later where the proxy says so."""
-    status = extra.get("status", raw["status"])
+    status = notes.get("status", raw["status"])
     found = {
         "id": raw["id"],
         "object": "refund",
@@ -279,21 +287,21 @@ def refund(raw: Raw, extra: Raw) -> JSON:
         "currency": raw["currency"],
         "destination_details": {"card": {"type": "refund"}, "type": "card"},
         "metadata": raw["metadata"],
-        "payment_intent": extra.get("payment_intent") or raw["payment_intent"],
-        "reason": extra.get("reason"),
+        "payment_intent": notes.get("payment_intent") or raw["payment_intent"],
+        "reason": notes.get("reason"),
         "receipt_number": None,
         "source_transfer_reversal": None,
         "status": status,
         "transfer_reversal": None,
     }
     if status == "failed":
-        found["failure_reason"] = extra.get("failure_reason", "unknown")
+        found["failure_reason"] = notes.get("failure_reason", "unknown")
     return found
 
 
-def invoice_payment(raw: Raw, extra: Raw) -> JSON:
+def invoice_payment(raw: Raw, notes: Raw) -> JSON:
     """The link of an invoice to the payment intent that pays it, from the invoice's `raw`."""
-    status = invoice_status(raw, extra)
+    status = invoice_status(raw, notes)
     paid = status == "paid"
     void = status == "void"
     return {
@@ -301,7 +309,7 @@ def invoice_payment(raw: Raw, extra: Raw) -> JSON:
         "object": "invoice_payment",
         "amount_paid": raw["total"] if paid else None,
         "amount_requested": raw["total"],
-        "created": extra.get("finalized_at") or raw["created"],
+        "created": notes.get("finalized_at") or raw["created"],
         "currency": raw["currency"],
         "invoice": raw["id"],
         "is_default": True,
@@ -309,8 +317,8 @@ def invoice_payment(raw: Raw, extra: Raw) -> JSON:
         "payment": {"type": "payment_intent", "payment_intent": raw["payment_intent"]},
         "status": "paid" if paid else "canceled" if void else "open",
         "status_transitions": {
-            "canceled_at": extra.get("voided_at") if void else None,
-            "paid_at": extra.get("paid_at") or raw["status_transitions"]["paid_at"],
+            "canceled_at": notes.get("voided_at") if void else None,
+            "paid_at": notes.get("paid_at") or raw["status_transitions"]["paid_at"],
         },
     }
 

@@ -41,9 +41,7 @@ class Shop:
         self.invoices = 0
         self._taxes: dict[str, str] = {}
         stripe.enable_telemetry = False
-        self._client = stripe.StripeClient(
-            key, base_addresses={"api": url + CALM}, max_network_retries=1
-        )
+        self._client = stripe.StripeClient(key, base_addresses={"api": url + CALM}, max_network_retries=1)
         self._api = self._client.v1
 
     # -- memory

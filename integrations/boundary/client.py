@@ -1,0 +1,131 @@
+"""HTTP to providers. Each exchange is an attempt: committed before the request, closed after it."""
+
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from time import monotonic
+from urllib.parse import urlsplit
+
+import httpx
+from django.conf import settings
+from django.db import connection as database
+
+from integrations.failures.categories import Category, Fault
+from integrations.models import Attempt, AttemptState, Connection, Run
+from integrations.providers.base import Request, Response
+
+#: Where providers tell their own id of a request, by which their support finds it.
+REQUEST_IDS = ("request-id", "x-request-id", "xero-correlation-id", "x-correlation-id")
+#: Bytes. A larger answer is a fault, so that no provider fills our memory.
+LARGEST = 32 * 1024 * 1024
+
+_threads = threading.local()
+
+
+class OpenTransaction(RuntimeError):
+    """A request was about to leave while a database transaction was open."""
+
+
+def http() -> httpx.Client:
+    """Return this thread's client; it keeps connections alive and follows no redirect."""
+    client: httpx.Client | None = getattr(_threads, "client", None)
+    if client is None or client.is_closed:
+        client = _threads.client = httpx.Client(
+            timeout=httpx.Timeout(settings.PROVIDER_TIMEOUT, connect=min(5, settings.PROVIDER_TIMEOUT)),
+            follow_redirects=False,
+            headers={"user-agent": "integration-console"},
+        )
+    return client
+
+
+@dataclass
+class Exchanges:
+    """The transport of one run: sends requests and keeps an attempt of each. `last` is the newest."""
+
+    connection: Connection
+    run: Run | None = None
+    last: Attempt | None = None
+
+    def __call__(self, request: Request) -> Response:
+        """Send and return the answer; raises `Fault` where none came."""
+        if database.in_atomic_block:
+            raise OpenTransaction(f"{request.method} {request.url}")
+        self.last = attempt = Attempt.objects.create(
+            connection=self.connection,
+            run=self.run,
+            method=request.method,
+            url=shown(request),
+            started_at=datetime.now(UTC),
+        )
+        begun = monotonic()
+        try:
+            response = send(request)
+        except Fault as fault:
+            close(attempt, begun, AttemptState.NO_ANSWER, fault=fault)
+            raise
+        close(attempt, begun, AttemptState.ANSWERED, response=response)
+        return response
+
+
+def send(request: Request) -> Response:
+    """Send one request; raises `Fault`: timeout, or provider outage where the connection fails."""
+    try:
+        with http().stream(
+            request.method,
+            request.url,
+            params=list(request.query) or None,
+            headers=dict(request.headers),
+            content=request.body or None,
+        ) as answer:
+            body = b"".join(bounded(answer))
+            return Response(answer.status_code, dict(answer.headers), body, datetime.now(UTC))
+    except httpx.TimeoutException as error:
+        raise Fault(
+            Category.TIMEOUT, "no_answer", f"{host(request)} did not answer within {settings.PROVIDER_TIMEOUT:g} s"
+        ) from error
+    except httpx.HTTPError as error:
+        raise Fault(
+            Category.OUTAGE, f"connection:{type(error).__name__}", f"The connection to {host(request)} failed"
+        ) from error
+
+
+def bounded(answer: httpx.Response) -> list[bytes]:
+    """Return an answer's parts; raises `Fault` above the limit."""
+    parts, size = [], 0
+    for part in answer.iter_bytes():
+        size += len(part)
+        if size > LARGEST:
+            raise Fault(Category.CONTRACT, "answer_too_large", f"The answer is larger than {LARGEST} bytes")
+        parts.append(part)
+    return parts
+
+
+def close(
+    attempt: Attempt, begun: float, state: str, *, response: Response | None = None, fault: Fault | None = None
+) -> None:
+    """Write how an attempt ended."""
+    attempt.state = state
+    attempt.finished_at = datetime.now(UTC)
+    attempt.latency_ms = round((monotonic() - begun) * 1000)
+    if response:
+        attempt.status = response.status
+        attempt.provider_request_id = next(
+            (response.headers[name][:120] for name in REQUEST_IDS if name in response.headers), ""
+        )
+    if fault:
+        attempt.category, attempt.message = fault.category, fault.message
+    attempt.save(
+        update_fields=[
+            "state", "finished_at", "latency_ms", "status", "provider_request_id", "category", "message",
+        ]
+    )  # fmt: skip
+
+
+def shown(request: Request) -> str:
+    """Return the request's address as people may see it: with its query, which holds no secret."""
+    query = "&".join(f"{name}={value}" for name, value in request.query)
+    return (f"{request.url}?{query}" if query else request.url)[:600]
+
+
+def host(request: Request) -> str:
+    return urlsplit(request.url).hostname or "the provider"

@@ -1,0 +1,52 @@
+"""Making a connection: its streams from the adapter, its mappings at version 1."""
+
+from typing import Any
+
+from django.db import transaction
+
+from integrations.configuration import mappings
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Connection, Lane, Stream, Tenant
+from integrations.providers import get_adapter
+
+
+@transaction.atomic
+def connect(
+    tenant: Tenant, *, provider: str, name: str, environment: str, values: dict[str, Any], actor: Actor
+) -> Connection:
+    """Make a connection without secrets; raises pydantic's ValidationError for settings that do not fit."""
+    adapter = get_adapter(provider)
+    settings = adapter.settings_schema.model_validate(values).model_dump(mode="json")
+    connection = Connection(tenant=tenant, provider=provider, name=name, environment=environment, settings=settings)
+    connection._change_reason = "Connected"  # type: ignore[attr-defined]
+    connection.save()
+    for spec in adapter.streams:
+        stream = Stream(
+            connection=connection,
+            resource=spec.resource,
+            kind=spec.kind,
+            title=spec.title,
+            every=spec.every,
+            fresh_within=spec.fresh_within,
+            change_log=spec.change_log,
+        )
+        stream._change_reason = "Came with the adapter"  # type: ignore[attr-defined]
+        stream.save()
+    mappings.install(connection, actor=actor)
+    write(
+        [
+            Entry(
+                tenant_id=tenant.pk,
+                environment=environment,
+                connection_id=connection.pk,
+                lane=Lane.PEOPLE,
+                action="connection.made",
+                summary=f"{actor.name} connected {name} ({adapter.title})",
+                subject_type="connection",
+                subject_id=connection.pk,
+                actor=actor,
+            )
+        ]
+    )
+    return connection

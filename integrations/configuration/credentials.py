@@ -1,0 +1,185 @@
+"""Secrets of connections: write-only, versioned, and rotated without a moment in which nothing opens.
+
+pending → active → retiring → revoked. A pending secret is proved by a call to the provider, or, where
+only a delivery can prove it (a webhook's signing secret), by the first webhook signed with it; until then
+it opens webhooks beside the active one, and a proof that fails changes nothing.
+"""
+
+import re
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.boundary.client import Exchanges
+from integrations.boundary.vault import seal
+from integrations.configuration.reach import access_of
+from integrations.failures.categories import Fault
+from integrations.journal.actor import ENGINE, Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Connection, Credential, CredentialState, Lane
+from integrations.providers import get_adapter
+from integrations.providers.base import SecretSpec
+from integrations.workflow.errors import Refusal
+from integrations.workflow.wake import send
+
+VERIFY = "integrations.verify_credential"
+
+
+def spec_of(connection: Connection, purpose: str) -> SecretSpec:
+    """Return what the adapter says of a secret; raises `Refusal` for one that it does not know."""
+    for spec in get_adapter(connection.provider).secrets:
+        if spec.name == purpose:
+            return spec
+    raise Refusal("This provider has no such secret.")
+
+
+@transaction.atomic
+def submit(
+    connection: Connection,
+    *,
+    purpose: str,
+    secret: str,
+    actor: Actor,
+    reason: str,
+    overlap_hours: float | None = None,
+) -> Credential:
+    """Keep a new secret as pending and have it proved. Raises `Refusal` for one of a wrong form or a doubled one.
+
+    `overlap_hours`: for how long the replaced secret still opens webhooks, from the activation on.
+    """
+    spec = spec_of(connection, purpose)
+    cleaned = secret.strip()
+    if not cleaned or (spec.pattern and not re.fullmatch(spec.pattern, cleaned)):
+        raise Refusal(f"This is no {spec.title.lower()}. {spec.hint}.")
+    if not reason.strip():
+        raise Refusal("Give a reason: it is kept in the history with your name.")
+    Connection.objects.select_for_update().get(pk=connection.pk)
+    versions = Credential.objects.filter(connection=connection, purpose=purpose)
+    if versions.filter(state=CredentialState.PENDING).exists():
+        raise Refusal(f"Another new {spec.title.lower()} is being verified. Cancel that first.")
+    newest = versions.order_by("-version").first()
+    hours = settings.CREDENTIAL_OVERLAP_HOURS if overlap_hours is None else overlap_hours
+    credential = Credential.objects.create(
+        connection=connection,
+        purpose=purpose,
+        version=newest.version + 1 if newest else 1,
+        secret=seal(cleaned.encode()),
+        hint=f"…{cleaned[-4:]}",
+        reason=reason,
+        created_by=actor.name,
+        overlap_hours=hours,
+    )
+    _note(credential, "submitted", f"New {spec.title.lower()} given; it is being verified", actor, reason)
+    if spec.verified_by == "call":
+        transaction.on_commit(lambda: send(VERIFY, credential.pk))
+    return credential
+
+
+def verify(credential_id: int) -> None:
+    """Prove a pending secret by a call to the provider: active if it works, revoked with the reason if not."""
+    credential = Credential.objects.select_related("connection").get(pk=credential_id)
+    if credential.state != CredentialState.PENDING:
+        return
+    connection = credential.connection
+    adapter = get_adapter(connection.provider)
+    try:
+        account = adapter.check(access_of(connection, instead=credential), Exchanges(connection))
+    except Fault as fault:
+        _fail(credential, fault)
+        return
+    activate(credential, actor=ENGINE, how=f"The provider accepts it, for {account}")
+
+
+def activate_by_delivery(credential_id: int) -> None:
+    """A webhook signed with a pending secret arrived: that proves it."""
+    credential = Credential.objects.select_related("connection").filter(pk=credential_id).first()
+    if credential and credential.state == CredentialState.PENDING:
+        activate(credential, actor=ENGINE, how="A webhook signed with it arrived")
+
+
+@transaction.atomic
+def activate(credential: Credential, *, actor: Actor, how: str) -> None:
+    """Make a pending secret the active one; the one before retires for the overlap."""
+    Connection.objects.select_for_update().get(pk=credential.connection_id)
+    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    if held.state != CredentialState.PENDING:
+        return
+    now = timezone.now()
+    Credential.objects.filter(connection=held.connection, purpose=held.purpose, state=CredentialState.ACTIVE).update(
+        state=CredentialState.RETIRING, retire_at=now + timedelta(hours=held.overlap_hours)
+    )
+    held.state, held.verified_at, held.failure = CredentialState.ACTIVE, now, ""
+    held.save(update_fields=["state", "verified_at", "failure"])
+    title = spec_of(held.connection, held.purpose).title
+    _note(held, "activated", f"{title} v{held.version} is active. {how}", actor, held.reason)
+
+
+@transaction.atomic
+def _fail(credential: Credential, fault: Fault) -> None:
+    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    if held.state != CredentialState.PENDING:
+        return
+    held.state, held.revoked_at, held.failure = CredentialState.REVOKED, timezone.now(), fault.message
+    held.save(update_fields=["state", "revoked_at", "failure"])
+    title = spec_of(held.connection, held.purpose).title
+    summary = f"{title} v{held.version} was not accepted: {fault.message}. Nothing changed"
+    _note(held, "failed", summary, ENGINE, held.reason)
+
+
+@transaction.atomic
+def cancel(credential: Credential, *, actor: Actor, reason: str) -> None:
+    """Drop a secret that is not proved yet; raises `Refusal` when it is."""
+    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    if held.state != CredentialState.PENDING:
+        raise Refusal(f"It is {held.state} already.")
+    held.state, held.revoked_at, held.failure = CredentialState.REVOKED, timezone.now(), "Cancelled"
+    held.save(update_fields=["state", "revoked_at", "failure"])
+    _note(held, "cancelled", f"The new {held.purpose.replace('_', ' ')} v{held.version} was cancelled", actor, reason)
+
+
+@transaction.atomic
+def revoke(credential: Credential, *, actor: Actor, reason: str) -> None:
+    """End a retiring secret before its overlap does; raises `Refusal` for any other state."""
+    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    if held.state != CredentialState.RETIRING:
+        raise Refusal(f"Only a retiring secret can be ended; this one is {held.state}.")
+    held.state, held.revoked_at = CredentialState.REVOKED, timezone.now()
+    held.save(update_fields=["state", "revoked_at"])
+    _note(held, "revoked", f"{held.purpose.replace('_', ' ')} v{held.version} opens nothing any more", actor, reason)
+
+
+def retire_due() -> int:
+    """Revoke the secrets whose overlap is over; return how many. Beat calls it every few seconds."""
+    due = Credential.objects.filter(state=CredentialState.RETIRING, retire_at__lte=timezone.now())
+    ended = 0
+    for credential in due:
+        try:
+            revoke(credential, actor=ENGINE, reason="Its overlap is over")
+            ended += 1
+        except Refusal:
+            continue  # Somebody ended it meanwhile.
+    return ended
+
+
+def _note(credential: Credential, act: str, summary: str, actor: Actor, reason: str) -> None:
+    connection = credential.connection
+    write(
+        [
+            Entry(
+                tenant_id=connection.tenant_id,
+                environment=connection.environment,
+                connection_id=connection.pk,
+                lane=Lane.PEOPLE,
+                action=f"credential.{act}",
+                summary=summary,
+                outcome=credential.state,
+                subject_type="credential",
+                subject_id=credential.pk,
+                data={"purpose": credential.purpose, "version": credential.version},
+                actor=actor,
+                reason=reason,
+            )
+        ]
+    )

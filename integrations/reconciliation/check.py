@@ -1,0 +1,92 @@
+"""Asking the provider how things stand now, to compare: one record, or a whole connection."""
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Connection, Lane, Record, Run, RunKind, Stream, WorkState
+from integrations.workflow import runs
+from integrations.workflow.errors import Refusal
+from integrations.workflow.wake import RUNS, after_commit
+
+OPEN = (WorkState.READY, WorkState.LEASED, WorkState.WAITING)
+
+
+@transaction.atomic
+def check_record(record: Record, *, actor: Actor, reason: str = "") -> Run:
+    """Plan a comparison of one record with each provider that knows it; return the run.
+
+    One that is under way already is returned as it is. Raises `Refusal` for a disabled connection, or
+    when no provider knows the record.
+    """
+    references = list(record.references.select_related("connection"))
+    if not references:
+        raise Refusal("No provider knows this record, so there is nothing to compare with.")
+    connection = references[0].connection
+    _refuse_disabled(connection)
+    targets = [[r.resource, r.external_id] for r in references if r.connection_id == connection.pk]
+    under_way = Run.objects.filter(
+        connection=connection, kind=RunKind.RECONCILE, state__in=OPEN, targets=targets
+    ).first()
+    if under_way:
+        return under_way
+    run = Run.objects.create(
+        tenant_id=connection.tenant_id,
+        environment=connection.environment,
+        connection=connection,
+        kind=RunKind.RECONCILE,
+        targets=targets,
+        due_at=timezone.now(),
+        asked_by=actor.name,
+        reason=reason,
+    )
+    _note(run, actor, reason, "record.check_asked", f"{actor.name} asked for a check at {connection.name}", record.pk)
+    after_commit(RUNS)
+    return run
+
+
+@transaction.atomic
+def check_connection(connection: Connection, *, actor: Actor, reason: str = "") -> list[Run]:
+    """Plan a comparison of everything that a connection's streams hold; return the runs.
+
+    Raises `Refusal` for a disabled connection, or when such a check is under way.
+    """
+    _refuse_disabled(connection)
+    planned = []
+    for stream in Stream.objects.filter(connection=connection, change_log=False).select_related("connection"):
+        try:
+            with transaction.atomic():
+                planned.append(runs.plan(stream, asked_by=actor.name, reason=reason, kind=RunKind.RECONCILE))
+        except IntegrityError:
+            continue
+    if not planned:
+        raise Refusal(f"A check of {connection.name} is under way already.")
+    summary = f"{actor.name} asked for a check of {connection.name}: {', '.join(str(r.stream) for r in planned)}"
+    _note(planned[0], actor, reason, "connection.check_asked", summary, None)
+    return planned
+
+
+def _refuse_disabled(connection: Connection) -> None:
+    if connection.disabled_at:
+        raise Refusal(f"{connection.name} is disabled. Enable it first.")
+
+
+def _note(run: Run, actor: Actor, reason: str, action: str, summary: str, record_id: int | None) -> None:
+    write(
+        [
+            Entry(
+                tenant_id=run.tenant_id,
+                environment=run.environment,
+                connection_id=run.connection_id,
+                record_id=record_id,
+                lane=Lane.PEOPLE,
+                action=action,
+                summary=summary,
+                subject_type="run",
+                subject_id=run.pk,
+                actor=actor,
+                reason=reason,
+            )
+        ]
+    )

@@ -1,0 +1,198 @@
+"""Settling drift: take theirs by a transition that names the drift, or ignore it with a reason."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.canonical import DELETED, KINDS
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Cause, Drift, DriftStatus, Event, Lane, Record, Reference, Transition, WorkState
+from integrations.models.drift import EXISTENCE
+from integrations.reconciliation.compare import count_open
+from integrations.workflow.belief import describe, transition
+from integrations.workflow.decide import Change
+from integrations.workflow.errors import Refusal
+from integrations.workflow.wake import EVENTS, after_commit
+
+
+@transaction.atomic
+def accept(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
+    """Make belief equal to theirs in the given fields, one transition a record; return how many rows.
+
+    A step that is not legal by itself is taken, because a person decided it, and the journal says so.
+    Where the provider holds what we do not, the evidence of the check becomes a record. Raises `Refusal`.
+    """
+    rows = _open(drifts, reason)
+    by_record: dict[int | None, list[Drift]] = defaultdict(list)
+    for drift in rows:
+        by_record[drift.record_id].append(drift)
+    for record_id, group in by_record.items():
+        if record_id is None:
+            _adopt(group)
+        else:
+            _follow(Record.objects.select_for_update().get(pk=record_id), group, actor, reason)
+    _settle(rows, DriftStatus.ACCEPTED, actor, reason)
+    _note(rows, "drift.accepted", "theirs accepted", actor, reason)
+    return len(rows)
+
+
+@transaction.atomic
+def ignore(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
+    """Leave both sides as they are and say why; a later check opens the difference again. Raises `Refusal`."""
+    rows = _open(drifts, reason)
+    _settle(rows, DriftStatus.IGNORED, actor, reason)
+    _note(rows, "drift.ignored", "ignored", actor, reason)
+    return len(rows)
+
+
+def _open(drifts: Iterable[Drift], reason: str) -> list[Drift]:
+    if not reason.strip():
+        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    wanted = {drift.pk for drift in drifts}
+    rows = list(
+        Drift.objects.select_for_update(of=("self",))
+        .filter(pk__in=wanted, status=DriftStatus.OPEN)
+        .select_related("connection", "evidence")
+        .order_by("pk")
+    )
+    if not wanted or len(rows) != len(wanted):
+        raise Refusal("Some of these differences are settled already. Look at the list again.")
+    return rows
+
+
+def _follow(record: Record, drifts: Sequence[Drift], actor: Actor, reason: str) -> None:
+    """Change a record to what the provider showed."""
+    now = timezone.now()
+    before, data = record.state, dict(record.data)
+    changes: list[Change] = []
+    for drift in drifts:
+        if drift.field == EXISTENCE:
+            theirs = DELETED if drift.theirs == "absent" else record.state
+            changes.append(("state", record.state, theirs))
+            record.state = theirs
+        elif drift.field == "state":
+            changes.append(("state", record.state, drift.theirs))
+            record.state = drift.theirs
+        else:
+            changes.append((drift.field, data.get(drift.field), drift.theirs))
+            data[drift.field] = drift.theirs
+    record.data, record.version = data, record.version + 1
+    evidence = drifts[0].evidence
+    occurred_at = evidence.occurred_at if evidence else now
+    describe(record, drifts[0].external_id, now)
+    record.save()
+    row = transition(
+        record,
+        before,
+        changes,
+        cause=Cause.RECONCILIATION,
+        cause_id=drifts[0].pk,
+        occurred_at=occurred_at,
+        now=now,
+    )
+    Transition.objects.bulk_create([row])
+    _see(record, drifts[0], occurred_at)
+    _note_change(record, before, changes, drifts[0], actor, reason)
+
+
+def _see(record: Record, drift: Drift, occurred_at: datetime) -> None:
+    """What was accepted stands for the time of the check: evidence that is older no longer changes it."""
+    Reference.objects.filter(
+        record=record, connection=drift.connection, resource=drift.resource, seen_at__lt=occurred_at
+    ).update(seen_at=occurred_at, seen_exact=True, seen_hash=b"")
+    if record.state == DELETED:
+        Reference.objects.filter(record=record, connection=drift.connection).update(deleted_at=occurred_at)
+
+
+def _adopt(drifts: Sequence[Drift]) -> None:
+    """Let the evidence of objects that we do not hold be decided like any other."""
+    for drift in drifts:
+        if drift.evidence is None:
+            continue
+        held = Event.objects.select_for_update().get(pk=drift.evidence_id)
+        held.state, held.due_at, held.finished_at = WorkState.READY, timezone.now(), None
+        held.run = None
+        held.save(update_fields=["state", "due_at", "finished_at", "run"])
+    after_commit(EVENTS)
+
+
+def _settle(rows: Sequence[Drift], status: str, actor: Actor, reason: str) -> None:
+    now = timezone.now()
+    Drift.objects.filter(pk__in=[drift.pk for drift in rows]).update(
+        status=status, settled_at=now, settled_by=actor.name, reason=reason
+    )
+    count_open({drift.record_id for drift in rows if drift.record_id})
+
+
+def _note(rows: Sequence[Drift], action: str, outcome: str, actor: Actor, reason: str) -> None:
+    write(
+        [
+            Entry(
+                tenant_id=drift.tenant_id,
+                environment=drift.environment,
+                connection_id=drift.connection_id,
+                record_id=drift.record_id,
+                lane=Lane.PEOPLE,
+                action=action,
+                summary=f"{actor.name}: {outcome} for {drift.field.replace('_', ' ')} of {drift.external_id}",
+                outcome=outcome,
+                subject_type="drift",
+                subject_id=drift.pk,
+                data={"field": drift.field},
+                actor=actor,
+                reason=reason,
+            )
+            for drift in rows
+        ]
+    )
+
+
+def _note_change(
+    record: Record, before: str, changes: Sequence[Change], drift: Drift, actor: Actor, reason: str
+) -> None:
+    kind = KINDS[record.kind]
+    legal = kind.can_become(before, record.state)
+    moved = f"{before} → {record.state}" if before != record.state else "Changed to theirs"
+    unusual = "" if legal else ". By itself this is not a legal step; a person decided it"
+    shown = [[n, *(("personal", "personal") if n in kind.sensitive else pair)] for n, *pair in changes]
+    write(
+        [
+            Entry(
+                tenant_id=record.tenant_id,
+                environment=record.environment,
+                connection_id=drift.connection_id,
+                record_id=record.pk,
+                lane=Lane.STATE,
+                action="record.changed",
+                summary=f"{moved}. Caused by accepting theirs{unusual}",
+                outcome=record.state,
+                subject_type="drift",
+                subject_id=drift.pk,
+                data={"changes": shown, "cause": "reconciliation", "mapping": record.mapping_id, "legal": legal},
+                actor=actor,
+                reason=reason,
+            )
+        ]
+    )
+
+
+def close_equal(record_ids: Iterable[int]) -> None:
+    """Close open differences of records whose belief has come to equal theirs by later evidence."""
+    now = timezone.now()
+    rows = Drift.objects.select_related("record").filter(record_id__in=list(record_ids), status=DriftStatus.OPEN)
+    gone = [drift for drift in rows if drift.record and _ours(drift.record, drift.field) == drift.theirs]
+    if gone:
+        Drift.objects.filter(pk__in=[drift.pk for drift in gone]).update(
+            status=DriftStatus.GONE, settled_at=now, reason="Later evidence made both sides equal"
+        )
+        count_open({drift.record_id for drift in gone if drift.record_id})
+
+
+def _ours(record: Record, field: str) -> object:
+    if field == EXISTENCE:
+        return "absent" if record.state == DELETED else "present"
+    return record.state if field == "state" else record.data.get(field)

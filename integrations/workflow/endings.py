@@ -1,0 +1,105 @@
+"""What a run's end means for its stream, its failures and the journal."""
+
+from datetime import timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.failures import grouping
+from integrations.failures.categories import Fault
+from integrations.journal.write import Entry, write
+from integrations.models import Lane, Reference, Run, RunKind, Stream, WorkState
+from integrations.workflow.wake import RUNS, after_commit
+from integrations.workflow.work import LostLease
+
+
+@transaction.atomic
+def finish(run: Run) -> None:
+    """Close a run that read everything; raises `LostLease` when it is no longer ours."""
+    now = timezone.now()
+    met = Run.objects.filter(pk=run.pk, leased_by=run.leased_by, state=WorkState.LEASED).update(
+        state=WorkState.DONE, finished_at=now, leased_by=None, leased_until=None, category="", cursor=None
+    )
+    if not met:
+        raise LostLease
+    grouping.resolve(grouping.open_failures_of(runs=[run.pk]), "The run went through")
+    if run.stream and run.kind == RunKind.RECONCILE:
+        _look_for_the_missing(run)
+    elif run.stream:
+        _move_stream(run.stream, run)
+    write([_entry(run, "run.finished", _found(run), "done")])
+
+
+def _move_stream(stream: Stream, run: Run) -> None:
+    now = timezone.now()
+    Stream.objects.filter(pk=stream.pk).update(
+        last_success_at=now,
+        changed_since=run.as_of or run.started_at,
+        next_run_at=now + timedelta(seconds=stream.every),
+        first_sync_done_at=stream.first_sync_done_at or now,
+    )
+
+
+def _look_for_the_missing(run: Run) -> None:
+    """After a check of a whole stream, ask for each object that we hold and the list did not show."""
+    assert run.stream
+    missing = (
+        Reference.objects.filter(connection_id=run.connection_id, resource=run.stream.resource)
+        .filter(checked_at__lt=run.started_at, deleted_at__isnull=True, record__created_at__lt=run.started_at)
+        .exclude(external_id__in=run.events.values("external_id"))
+        .values_list("resource", "external_id")
+    )
+    targets = [list(target) for target in missing[:5000]]
+    if not targets:
+        return
+    Run.objects.create(
+        tenant_id=run.tenant_id,
+        environment=run.environment,
+        connection_id=run.connection_id,
+        kind=RunKind.RECONCILE,
+        targets=targets,
+        due_at=timezone.now(),
+        asked_by=run.asked_by,
+        reason=f"R-{run.pk} did not list these",
+    )
+    after_commit(RUNS)
+
+
+def note_failure(run: Run, fault: Fault, *, parked: bool, tries: int) -> None:
+    """Say in the journal that a run failed: the first time, and when it parks."""
+    if parked or tries == 1:
+        then = "parked, a person is needed" if parked else "it waits and goes on at its last page"
+        write(
+            [
+                _entry(
+                    run,
+                    "run.parked" if parked else "run.waits",
+                    f"{_name(run)}: {fault.message}; {then}",
+                    fault.category,
+                )
+            ]
+        )
+
+
+def _found(run: Run) -> str:
+    return f"{_name(run)} read {run.items:,} objects in {run.pages:,} pages; {run.changed:,} were new evidence"
+
+
+def _name(run: Run) -> str:
+    what = f" of {run.stream.title}" if run.stream else ""
+    return f"{run.get_kind_display().capitalize()}{what}"
+
+
+def _entry(run: Run, action: str, summary: str, outcome: str) -> Entry:
+    return Entry(
+        tenant_id=run.tenant_id,
+        environment=run.environment,
+        connection_id=run.connection_id,
+        lane=Lane.RECONCILIATION if run.kind == RunKind.RECONCILE else Lane.EVENTS,
+        action=action,
+        summary=summary,
+        outcome=outcome,
+        subject_type="run",
+        subject_id=run.pk,
+        data={"items": run.items, "pages": run.pages, "changed": run.changed, "asked_by": run.asked_by},
+    )

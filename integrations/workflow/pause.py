@@ -1,0 +1,195 @@
+"""Pause holds: webhooks are still kept, runs do not start; resume lets go oldest first, at the allowed rate."""
+
+from datetime import datetime
+from typing import Any
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from integrations.journal.actor import ENGINE, Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Connection, Event, Lane, Run, Stream, WorkState
+from integrations.workflow.errors import Refusal
+from integrations.workflow.wake import EVENTS, RUNS, after_commit
+
+Target = Connection | Stream
+
+
+@transaction.atomic
+def pause(target: Target, *, actor: Actor, reason: str, until: datetime | None = None) -> int:
+    """Hold a connection or a stream, until a time or until somebody resumes it; return how many events wait.
+
+    Raises `Refusal` when it is paused already, without a reason, or with an end that lies in the past.
+    """
+    held = _locked(target)
+    if held.paused_at:
+        raise Refusal(f"{held} is paused already, by {held.paused_by}.")
+    if not reason.strip():
+        raise Refusal("Give a reason: everybody who looks here will ask.")
+    if until and until <= timezone.now():
+        raise Refusal("The end lies in the past.")
+    held.paused_at, held.paused_until = timezone.now(), until
+    held.paused_by, held.pause_reason = actor.name, reason
+    _save(held, actor, reason)
+    count = _events(held).filter(state__in=[WorkState.READY, WorkState.WAITING]).update(state=WorkState.HELD)
+    ends = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+    _write(held, actor, "paused", f"{held} paused{ends}; {count:,} events wait", reason)
+    return count
+
+
+@transaction.atomic
+def resume(target: Target, *, actor: Actor, reason: str = "") -> int:
+    """Let go what was held, oldest first, at the connection's allowed rate; return how many events.
+
+    What is held by a pause of the other level stays held. Raises `Refusal` when it is not paused.
+    """
+    held = _locked(target)
+    if not held.paused_at:
+        raise Refusal(f"{held} is not paused.")
+    held.paused_at = held.paused_until = None
+    held.paused_by = held.pause_reason = ""
+    _save(held, actor, reason or "Resumed")
+    count = _let_go(held)
+    _write(held, actor, "resumed", f"{held} resumed; {count:,} events go on, oldest first", reason)
+    after_commit(EVENTS)
+    after_commit(RUNS)
+    return count
+
+
+def _let_go(held: Any) -> int:
+    """Make held events ready, each a little later than the one before it."""
+    connection = _connection(held)
+    if isinstance(held, Stream) and connection.paused_at:
+        return 0
+    paused = list(
+        Stream.objects.filter(connection=connection, paused_at__isnull=False).values_list("resource", flat=True)
+    )
+    only = held.resource if isinstance(held, Stream) else None
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE integrations_event e SET state = 'ready', due_at = now() + o.place * interval '1 second' / %s
+            FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM integrations_event
+                  WHERE connection_id = %s AND state = 'held' AND NOT resource = ANY(%s)
+                    AND (%s::text IS NULL OR resource = %s::text)) o
+            WHERE e.id = o.id
+            """,
+            [max(1, connection.drain_per_second), connection.pk, paused, only, only],
+        )
+        return int(cursor.rowcount)
+
+
+@transaction.atomic
+def disable(connection: Connection, *, actor: Actor, reason: str) -> None:
+    """Refuse the connection's webhooks with 410 and start no run; what is kept stays. Raises `Refusal`."""
+    held = Connection.objects.select_for_update().get(pk=connection.pk)
+    if held.disabled_at:
+        raise Refusal(f"{held} is disabled already.")
+    if not reason.strip():
+        raise Refusal("Give a reason: webhooks that come from now on are refused.")
+    held.disabled_at, held.disable_reason = timezone.now(), reason
+    _save(held, actor, reason)
+    _write(held, actor, "disabled", f"{held} disabled; its webhooks are refused with 410", reason)
+
+
+@transaction.atomic
+def enable(connection: Connection, *, actor: Actor, reason: str) -> None:
+    """Accept webhooks and start runs again. Raises `Refusal` when it is not disabled."""
+    held = Connection.objects.select_for_update().get(pk=connection.pk)
+    if not held.disabled_at:
+        raise Refusal(f"{held} is not disabled.")
+    held.disabled_at, held.disable_reason = None, ""
+    _save(held, actor, reason or "Enabled")
+    _write(held, actor, "enabled", f"{held} enabled; its event log is read for what was refused meanwhile", reason)
+    Stream.objects.filter(connection=held, change_log=True).update(next_run_at=timezone.now())
+
+
+def end_due() -> int:
+    """Resume what was paused until now; return how many. Beat calls it every few seconds."""
+    now = timezone.now()
+    due = Q(paused_at__isnull=False, paused_until__lte=now)
+    targets: list[Target] = [*Connection.objects.filter(due), *Stream.objects.filter(due)]
+    for target in targets:
+        try:
+            resume(target, actor=ENGINE, reason="The pause reached its end")
+        except Refusal:
+            continue  # Somebody resumed it meanwhile.
+    hold_strays()
+    return len(targets)
+
+
+def hold_strays() -> int:
+    """Mark as held what arrived in the very moment of a pause; return how many."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE integrations_event e SET state = 'held'
+            FROM integrations_connection c
+            LEFT JOIN integrations_stream s ON s.connection_id = c.id AND s.paused_at IS NOT NULL
+            WHERE e.connection_id = c.id AND e.state IN ('ready', 'waiting')
+              AND (c.paused_at IS NOT NULL OR s.resource = e.resource)
+              AND (c.paused_at IS NOT NULL OR s.id IS NOT NULL)
+            """
+        )
+        return int(cursor.rowcount)
+
+
+def held_count(target: Target) -> int:
+    """Return how many events a pause holds."""
+    return _events(target).filter(state=WorkState.HELD).count()
+
+
+def waiting_count(target: Target) -> int:
+    """Return how many events a pause would hold."""
+    return _events(target).filter(state__in=[WorkState.READY, WorkState.WAITING]).count()
+
+
+def open_runs_count(target: Target) -> int:
+    """Return how many runs wait or are under way."""
+    runs = Run.objects.filter(state__in=[WorkState.READY, WorkState.LEASED, WorkState.WAITING])
+    return runs.filter(**({"stream": target} if isinstance(target, Stream) else {"connection": target})).count()
+
+
+def _events(target: Target) -> Any:
+    if isinstance(target, Stream):
+        return Event.objects.filter(connection=target.connection, resource=target.resource)
+    return Event.objects.filter(connection=target)
+
+
+def _locked(target: Target) -> Any:
+    return type(target).objects.select_for_update().get(pk=target.pk)
+
+
+def _connection(held: Any) -> Connection:
+    found: Connection = held.connection if isinstance(held, Stream) else held
+    return found
+
+
+def _save(held: Any, actor: Actor, reason: str) -> None:
+    held._change_reason = reason
+    held._history_user_id = actor.id
+    held.save()
+
+
+def _write(held: Any, actor: Actor, act: str, summary: str, reason: str) -> None:
+    connection = _connection(held)
+    noun = "stream" if isinstance(held, Stream) else "connection"
+    write(
+        [
+            Entry(
+                tenant_id=connection.tenant_id,
+                environment=connection.environment,
+                connection_id=connection.pk,
+                lane=Lane.PEOPLE,
+                action=f"{noun}.{act}",
+                summary=summary,
+                outcome=act,
+                subject_type=noun,
+                subject_id=held.pk,
+                actor=actor,
+                reason=reason,
+            )
+        ]
+    )

@@ -1,0 +1,279 @@
+"""Performing runs: page by page, each page's evidence and the cursor in one transaction, none open during HTTP."""
+
+import logging
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from json import dumps
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.boundary.client import Exchanges
+from integrations.boundary.payloads import Kept, keep
+from integrations.configuration.reach import access_of
+from integrations.failures import grouping
+from integrations.failures.categories import Category, Fault
+from integrations.models import Attempt, Connection, Event, Reference, Run, RunKind, Source, WorkState
+from integrations.providers import get_adapter
+from integrations.providers.base import Item, Response
+from integrations.workflow import endings
+from integrations.workflow.belief import digest
+from integrations.workflow.wake import EVENTS, after_commit
+from integrations.workflow.work import LostLease, Verdict, after_failure, claim_run
+
+log = logging.getLogger(__name__)
+
+#: A page that cannot be read may have been cut on its way: it is fetched again so often before it parks.
+READ_AGAIN = 3
+#: Digests of cursors kept, so that a provider that goes in circles is noticed.
+CURSORS_KEPT = 10_000
+
+
+def perform_next() -> bool:
+    """Claim and perform one due run; say whether there was one."""
+    owner = uuid.uuid4()
+    run = claim_run(owner)
+    if run is None:
+        return False
+    try:
+        _perform(run)
+    except LostLease:
+        log.warning("The lease over run %d ended early; another worker has it", run.pk)
+    except Fault as fault:
+        _fail(run, fault)
+    except Exception as error:
+        log.exception("Run %d failed", run.pk)
+        _fail(run, Fault(Category.UNKNOWN, f"engine:{type(error).__name__}", f"The run failed: {type(error).__name__}"))
+    return True
+
+
+def _perform(run: Run) -> None:
+    connection, adapter = run.connection, get_adapter(run.connection.provider)
+    access, exchanges = access_of(connection), Exchanges(connection, run)
+    if run.targets:
+        while run.targets and not _cancelled(run):
+            resource, external_id = run.targets[0]
+            response, found = adapter.fetch(access, exchanges, resource, external_id)
+            item = found.item or absent(resource, external_id, found.as_of)
+            _take_answer(run, exchanges.last, response, item, found.as_of)
+    else:
+        assert run.stream
+        while not _cancelled(run):
+            response, page = adapter.list_page(access, exchanges, run.stream.resource, run.cursor, run.since)
+            _take_page(run, exchanges.last, response, page.items, page.next_cursor, page.as_of)
+            if page.next_cursor is None:
+                break
+    if not run.cancelled_at:
+        endings.finish(run)
+
+
+def absent(resource: str, external_id: str, as_of: datetime) -> Item:
+    """Return the evidence that the provider has no such object."""
+    return Item("", f"{resource} absent", resource, external_id, as_of, "", {}, exact=True, deleted=True)
+
+
+def _cancelled(run: Run) -> bool:
+    """Notice a cancellation or a pause between two pages; either ends the work here, with its cursor kept."""
+    fresh = Run.objects.select_related("connection", "stream").get(pk=run.pk)
+    if fresh.cancelled_at:
+        run.cancelled_at = fresh.cancelled_at
+        Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
+            state=WorkState.DISMISSED, finished_at=timezone.now(), leased_by=None, leased_until=None
+        )
+        return True
+    if fresh.connection.paused_at or (fresh.stream and fresh.stream.paused_at):
+        Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
+            state=WorkState.READY, leased_by=None, leased_until=None
+        )
+        raise LostLease
+    return False
+
+
+@transaction.atomic
+def _take_page(
+    run: Run,
+    attempt: Attempt | None,
+    response: Response,
+    items: Sequence[Item],
+    next_cursor: dict[str, Any] | None,
+    as_of: datetime,
+) -> None:
+    """Keep a page's evidence and move the cursor, in one transaction."""
+    assert run.stream
+    _note_cursor(run, next_cursor)
+    source = Source.CHANGE_LOG if run.stream.change_log else Source.PAGE
+    kept = _keep(run, attempt, response, source)
+    fresh = store(run, run.connection, items, kept, response.received_at, source)
+    run.cursor, run.as_of = next_cursor, run.as_of or as_of
+    _progress(run, len(items), fresh)
+
+
+@transaction.atomic
+def _take_answer(run: Run, attempt: Attempt | None, response: Response, item: Item, as_of: datetime) -> None:
+    """Keep one object's answer and strike it off the list, in one transaction."""
+    kept = _keep(run, attempt, response, Source.CHECK)
+    fresh = store(run, run.connection, [item], kept, response.received_at, Source.CHECK)
+    run.targets, run.as_of = run.targets[1:], run.as_of or as_of
+    _progress(run, 1, fresh)
+
+
+def _progress(run: Run, items: int, fresh: int) -> None:
+    run.pages += 1
+    run.items += items
+    run.changed += fresh
+    run.tries = 0
+    run.leased_until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    fields = ("cursor", "as_of", "pages", "items", "changed", "tries", "leased_until", "targets", "seen_cursors")
+    met = Run.objects.filter(pk=run.pk, leased_by=run.leased_by, state=WorkState.LEASED).update(
+        **{name: getattr(run, name) for name in fields}
+    )
+    if not met:
+        raise LostLease
+    if fresh:
+        after_commit(EVENTS)
+
+
+def _note_cursor(run: Run, cursor: dict[str, Any] | None) -> None:
+    """Stop a run whose provider leads it in circles; raises `Fault`."""
+    if cursor is None:
+        return
+    mark = sha256(dumps(cursor, sort_keys=True).encode()).hexdigest()[:16]
+    if mark in run.seen_cursors:
+        raise Fault(Category.CONTRACT, "repeated_cursor", "The provider named a page that this run has read already")
+    run.seen_cursors = [*run.seen_cursors, mark][-CURSORS_KEPT:]
+
+
+def _keep(run: Run, attempt: Attempt | None, response: Response, source: str) -> Kept:
+    kept = keep(
+        connection_id=run.connection_id,
+        source=source,
+        body=response.body,
+        headers=response.headers,
+        at=response.received_at,
+    )
+    if attempt:
+        Attempt.objects.filter(pk=attempt.pk).update(payload_id=kept.id, payload_at=kept.at)
+    return kept
+
+
+def store(
+    run: Run, connection: Connection, items: Sequence[Item], kept: Kept, received_at: datetime, source: str
+) -> int:
+    """Insert the events of an answer that are new evidence; return how many.
+
+    An object that reads as when we last saw it is no new evidence: only the time of that sight moves.
+    A check's answer is always kept, because what it is compared with may have moved.
+    """
+    known = _known(connection, items)
+    compares = run.kind == RunKind.RECONCILE
+    unchanged, fresh = [], []
+    for item in items:
+        reference = known.get((item.resource, item.external_id))
+        if not compares and not item.event_id and reference and item.obj and _same(reference, item):
+            unchanged.append((reference, item))
+        else:
+            fresh.append(_event(run, connection, item, kept, received_at, source, reference))
+    _saw_again(unchanged, received_at)
+    Event.objects.bulk_create(fresh, ignore_conflicts=True)
+    return len(fresh)
+
+
+def _same(reference: Reference, item: Item) -> bool:
+    return bytes(reference.seen_hash) == digest(item.obj)
+
+
+def _known(connection: Connection, items: Sequence[Item]) -> dict[tuple[str, str], Reference]:
+    resources = {item.resource for item in items}
+    rows = Reference.objects.filter(
+        connection=connection, resource__in=resources, external_id__in=[item.external_id for item in items]
+    )
+    return {(row.resource, row.external_id): row for row in rows}
+
+
+def _saw_again(seen: Sequence[tuple[Reference, Item]], received_at: datetime) -> None:
+    if not seen:
+        return
+    as_of = max(item.occurred_at for _, item in seen)
+    ids = [reference.pk for reference, _ in seen]
+    Reference.objects.filter(pk__in=ids).update(checked_at=received_at)
+    Reference.objects.filter(pk__in=ids, seen_at__lt=as_of).update(seen_at=as_of, seen_exact=True)
+
+
+def _event(
+    run: Run,
+    connection: Connection,
+    item: Item,
+    kept: Kept,
+    received_at: datetime,
+    source: str,
+    reference: Reference | None,
+) -> Event:
+    return Event(
+        tenant_id=connection.tenant_id,
+        environment=connection.environment,
+        connection=connection,
+        run=run,
+        source=source,
+        provider_event_id=item.event_id[:120] or identity(run, item, reference),
+        event_type=(item.event_type or f"{item.resource} as it is")[:120],
+        resource=item.resource[:60],
+        external_id=item.external_id[:255],
+        occurred_at=item.occurred_at,
+        exact=item.exact,
+        deleted=item.deleted,
+        received_at=received_at,
+        payload_id=kept.id,
+        payload_at=kept.at,
+        path=item.path,
+        due_at=received_at,
+    )
+
+
+def identity(run: Run, item: Item, reference: Reference | None) -> str:
+    """Return the identity of evidence that has no id of its own: a look at an object.
+
+    A check is always its own evidence. Any other look is new when the object differs from how it was
+    seen before; the time of that earlier sight makes A → B → A three pieces of evidence, while a look
+    that failed to become belief is not kept again and again.
+    """
+    if run.kind == RunKind.RECONCILE:
+        return f"check:{run.pk}:{item.external_id}"[:120]
+    seen = int(reference.seen_at.timestamp()) if reference else 0
+    what = digest(item.obj).hex() if item.obj else "absent"
+    asked = f":{run.pk}" if run.targets else ""
+    return f"seen:{item.resource[:12]}:{item.external_id[-40:]}:{what}:{seen}{asked}"[:120]
+
+
+@transaction.atomic
+def _fail(run: Run, fault: Fault) -> None:
+    """Put a failed run back to wait, or park it; what it brought and its cursor stay."""
+    now = timezone.now()
+    tries = run.tries + 1
+    verdict = _verdict(fault, tries, now)
+    met = Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
+        state=verdict.state,
+        due_at=verdict.due_at,
+        tries=tries,
+        category=fault.category,
+        leased_by=None,
+        leased_until=None,
+        finished_at=now if verdict.state == WorkState.PARKED else None,
+    )
+    if not met:
+        return
+    if fault.category == Category.RATE_LIMIT:
+        Connection.objects.filter(pk=run.connection_id).update(wait_until=verdict.due_at)
+    resource = run.stream.resource if run.stream else (run.targets[0][0] if run.targets else "")
+    grouping.note([grouping.Failed(fault, run.connection, run=run, resource=resource)])
+    endings.note_failure(run, fault, parked=verdict.state == WorkState.PARKED, tries=tries)
+
+
+def _verdict(fault: Fault, tries: int, now: datetime) -> Verdict:
+    verdict = after_failure(fault, tries, now)
+    if verdict.state == WorkState.PARKED and fault.category == Category.CONTRACT and tries < READ_AGAIN:
+        return Verdict(WorkState.WAITING, now + timedelta(seconds=5 * tries * settings.RETRY_SCALE))
+    return verdict

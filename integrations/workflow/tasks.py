@@ -1,0 +1,56 @@
+"""Celery's entry points: thin, each calls one function. A lost or doubled message does no harm."""
+
+from celery import shared_task
+from django.db import connection
+
+from integrations.configuration import credentials
+from integrations.journal.partitions import ensure_partitions
+from integrations.workflow import pause, process, runs, sync, wake, work
+
+#: Seconds that one task works before it hands over, so that other tasks get their turn.
+TURN = 15.0
+
+
+@shared_task(name=wake.EVENTS)
+def process_events() -> None:
+    """Settle events until none is due."""
+    if process.process_due(seconds=TURN):
+        wake.send(wake.EVENTS)
+
+
+@shared_task(name=wake.RUNS)
+def perform_runs() -> None:
+    """Perform one due run, and wake the next."""
+    if sync.perform_next():
+        wake.send(wake.RUNS)
+
+
+@shared_task(name="integrations.sweep")
+def sweep() -> None:
+    """Bring back what died, plan what is due, end what is over, and wake workers for what waits."""
+    work.sweep()
+    pause.end_due()
+    credentials.retire_due()
+    runs.schedule()
+    wake.send(wake.EVENTS)
+    wake.send(wake.RUNS)
+
+
+@shared_task(name="integrations.verify_credential")
+def verify_credential(credential_id: int) -> None:
+    """Prove a new secret by a call to its provider."""
+    credentials.verify(credential_id)
+
+
+@shared_task(name="integrations.daily")
+def daily() -> None:
+    """Make the partitions of the months to come."""
+    ensure_partitions(connection)
+
+
+@shared_task(name="integrations.seal_journal")
+def seal_journal() -> None:
+    """Seal the journal's finished transactions."""
+    from integrations.journal.seal import seal
+
+    seal()

@@ -120,7 +120,7 @@ def until(at: datetime, now: datetime) -> str:
 
 def exact(at: datetime) -> str:
     """Return the whole UTC time, as it stands in titles: "2026-11-19 14:04:12 UTC"."""
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{at.astimezone(UTC).isoformat(' ')[:19]} UTC"
 
 
 def moment(at: datetime, now: datetime) -> str:

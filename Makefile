@@ -34,7 +34,7 @@ migrations: install
 	DATA_DIR=build/migrations $(PY) -m console.embedded $(PY) manage.py makemigrations --check --dry-run
 
 tests: install chromium
-	$(PY) -m pytest
+	$(PY) -m pytest -p tests.servers
 
 chromium:
 	@bin/chromium

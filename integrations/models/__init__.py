@@ -11,6 +11,7 @@ from integrations.models.payload import Payload
 from integrations.models.record import Cause, Link, Record, Reference, Transition
 from integrations.models.run import Attempt, AttemptState, Run, RunKind
 from integrations.models.stream import Stream
+from integrations.models.tally import Tally
 from integrations.models.tenant import Tenant
 from integrations.models.visibility import Environment, Scope
 from integrations.models.work import OPEN_STATES, Work, WorkState
@@ -19,5 +20,5 @@ __all__ = [
     "OPEN_STATES", "Attempt", "AttemptState", "Cause", "Checkpoint", "Connection", "Credential", "CredentialState",
     "DecisionWord", "Drift", "DriftStatus", "Environment", "Event", "Export", "Failure", "JournalEntry", "Lane",
     "Link", "Mapping", "MappingState", "Payload", "Problem", "Record", "Reference", "Run", "RunKind", "Scope",
-    "Source", "Stream", "Tenant", "Transition", "Work", "WorkState",
+    "Source", "Stream", "Tally", "Tenant", "Transition", "Work", "WorkState",
 ]  # fmt: skip

@@ -51,7 +51,10 @@ class Drift(Owned):
                 name="drift_one_open",
             )
         ]
-        indexes = [models.Index(fields=["tenant", "environment", "status", "-id"], name="drift_by_status")]
+        indexes = [
+            models.Index(fields=["tenant", "environment", "status", "-id"], name="drift_by_status"),
+            models.Index(fields=["connection", "resource", "external_id", "-id"], name="drift_of_object"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.external_id}.{self.field}"

@@ -31,7 +31,7 @@ class DecisionWord(models.TextChoices):
 class Event(Owned, Work):
     """Evidence: what the provider says happened."""
 
-    connection = models.ForeignKey(Connection, models.PROTECT, related_name="events")
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="events", db_index=False)
     run = models.ForeignKey(Run, models.SET_NULL, null=True, blank=True, related_name="events")
     source = models.CharField(max_length=10, choices=Source.choices)
     provider_event_id = models.CharField(max_length=120)
@@ -84,6 +84,12 @@ class Event(Owned, Work):
                 name="event_by_state",
             ),
             models.Index(fields=["external_id"], name="event_external_id"),
+            models.Index(fields=["connection", "-id"], name="event_of_connection"),
+            models.Index(
+                fields=["connection", "state", "id"],
+                condition=models.Q(state__in=["ready", "leased", "waiting", "parked", "held"]),
+                name="event_backlog",
+            ),
         ]
 
     def __str__(self) -> str:

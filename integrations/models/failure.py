@@ -35,7 +35,14 @@ class Problem(Owned):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["connection", "fingerprint"], name="problem_fingerprint")]
-        indexes = [models.Index(fields=["tenant", "environment", "-last_seen_at", "-id"], name="problem_newest")]
+        indexes = [
+            models.Index(fields=["tenant", "environment", "-last_seen_at", "-id"], name="problem_newest"),
+            models.Index(
+                fields=["tenant", "environment", "-last_seen_at", "-id"],
+                condition=models.Q(open_count__gt=0),
+                name="problem_open",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"P-{self.pk}"

@@ -44,6 +44,9 @@ class Run(Owned, Work):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["connection", "-id"], name="run_of_connection"),
+            models.Index(
+                fields=["tenant", "environment", "-id"], condition=models.Q(kind="reconcile"), name="run_checks"
+            ),
             models.Index(fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="run_due"),
         ]
         constraints = [

@@ -1,14 +1,15 @@
 """Compare what we believe with what the provider shows now, field by field."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 
 from integrations.canonical import DELETED
-from integrations.models import Connection, Drift, DriftStatus, Event, Record
+from integrations.models import Connection, Drift, DriftStatus, Event, Record, Run
 from integrations.models.drift import EXISTENCE
 from integrations.workflow.decide import Belief, differences
 from integrations.workflow.evidence import Read
@@ -53,6 +54,7 @@ class Comparison:
         for comparison in comparisons:
             _write_one(comparison, now)
         count_open({c.record.pk for c in comparisons if c.record and c.record.pk})
+        _count_in_runs(comparisons)
 
 
 def compare(read: Read, record: Record | None, connection: Connection) -> Comparison:
@@ -102,6 +104,16 @@ def _write_one(comparison: Comparison, now: datetime) -> None:
         gone.status, gone.settled_at = DriftStatus.GONE, now
         gone.reason = "A later check found it equal"
         gone.save()
+
+
+def _count_in_runs(comparisons: Sequence[Comparison]) -> None:
+    """Add to what each check says of itself: objects compared, and those that differ."""
+    compared = Counter(c.event.run_id for c in comparisons if c.event.run_id)
+    differs = Counter(c.event.run_id for c in comparisons if c.event.run_id and c.differences)
+    for run_id in sorted(compared):
+        Run.objects.filter(pk=run_id).update(
+            compared=F("compared") + compared[run_id], differs=F("differs") + differs[run_id]
+        )
 
 
 def count_open(record_ids: set[int]) -> None:

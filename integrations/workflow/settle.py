@@ -12,6 +12,7 @@ from django.utils import timezone
 from integrations.canonical import KINDS
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
+from integrations.health import rates
 from integrations.journal.write import Entry, write
 from integrations.models import Cause, Connection, DecisionWord, Event, Lane, Record, RunKind, WorkState
 from integrations.reconciliation.compare import Comparison, compare
@@ -64,6 +65,18 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     refetch.ask(batch.wanted, now)
     stuck.refresh(batch.touched, batch.board)
     close_equal(record.pk for record in batch.board.changed.values() if record.open_drift)
+    rates.count(_counts(batch, reads), now)
+
+
+def _counts(batch: Settlement, reads: Sequence[Read]) -> dict[int, rates.Count]:
+    """Return what the batch came to, by connection id."""
+    counts = {pk: rates.Count() for pk in batch.connections}
+    for failed, _ in batch.failed:
+        counts[failed.connection.pk].failed += 1
+    for event in (read.event for read in reads if read.event.state == WorkState.DONE):
+        counts[event.connection_id].done += 1
+        counts[event.connection_id].applied += event.decision in (DecisionWord.NEW, DecisionWord.CHANGED)
+    return counts
 
 
 def is_comparison(read: Read) -> bool:

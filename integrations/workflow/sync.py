@@ -17,11 +17,13 @@ from integrations.boundary.payloads import Kept, keep
 from integrations.configuration.reach import access_of
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
+from integrations.health import rates
 from integrations.models import Attempt, Connection, Event, Reference, Run, RunKind, Source, WorkState
 from integrations.providers import get_adapter
 from integrations.providers.base import Item, Response
 from integrations.workflow import endings
 from integrations.workflow.belief import digest
+from integrations.workflow.evidence import NOWHERE
 from integrations.workflow.wake import EVENTS, after_commit
 from integrations.workflow.work import LostLease, Verdict, after_failure, claim_run
 
@@ -228,7 +230,7 @@ def _event(
         received_at=received_at,
         payload_id=kept.id,
         payload_at=kept.at,
-        path=item.path,
+        path=item.path if item.obj or not item.external_id else NOWHERE,
         due_at=received_at,
     )
 
@@ -270,6 +272,7 @@ def _fail(run: Run, fault: Fault) -> None:
     resource = run.stream.resource if run.stream else (run.targets[0][0] if run.targets else "")
     grouping.note([grouping.Failed(fault, run.connection, run=run, resource=resource)])
     endings.note_failure(run, fault, parked=verdict.state == WorkState.PARKED, tries=tries)
+    rates.count({run.connection_id: rates.Count(failed=1)}, now)
 
 
 def _verdict(fault: Fault, tries: int, now: datetime) -> Verdict:

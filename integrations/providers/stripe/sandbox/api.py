@@ -27,7 +27,7 @@ LONGEST_HANG = 120.0
 LATE = 5.0
 
 
-class Cut(Exception):  # noqa: N818 - the provider hangs up
+class Cut(Exception):
     """The connection ends without an answer."""
 
 

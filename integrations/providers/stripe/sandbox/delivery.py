@@ -67,6 +67,7 @@ class Courier:
         self._number = itertools.count()
         self._stirred = asyncio.Event()
         self._carried = asyncio.Event()
+        self._sending = 0
         self._workers: list[asyncio.Task[None]] = []
         self._timeout = aiohttp.ClientTimeout(total=retries.timeout)
 
@@ -83,7 +84,7 @@ class Courier:
     @property
     def pending(self) -> int:
         """How many deliveries are not over."""
-        return len({id(entry) for _, _, entry in self._queue if not entry.over})
+        return self._sending + len({id(entry) for _, _, entry in self._queue if not entry.over})
 
     async def settled(self) -> None:
         """Wait until nothing is on its way."""
@@ -145,7 +146,10 @@ class Courier:
     async def _work(self) -> None:
         async with aiohttp.ClientSession(timeout=self._timeout) as session:
             while True:
-                await self._carry(session, await self._next())
+                entry = await self._next()
+                self._sending += 1
+                await self._carry(session, entry)
+                self._sending -= 1
                 self._carried.set()
 
     async def _next(self) -> Delivery:

@@ -86,6 +86,7 @@ def run(stack: ExitStack) -> None:
 
     manage(variables, "migrate", "--verbosity", "0")
     sign_ins = manage(variables, "demo", "--ensure")
+    variables["SANDBOX_CONFIG"] = os.environ.get("SANDBOX_CONFIG") or str(folder / "sandbox.json")
     command = [sys.executable, "-m", "honcho", "start"]
     processes = leashed(command, stop_signal=signal.SIGTERM, env=variables, cwd=ROOT)
     stack.callback(end, processes, signal.SIGTERM, STOP_SECONDS)

@@ -195,6 +195,11 @@ CREDENTIAL_OVERLAP_HOURS = 24
 PROVIDER_TIMEOUT = float(os.environ.get("PROVIDER_TIMEOUT", "20"))
 #: Seconds within which a leased piece of work must be finished or is given to another worker.
 LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS", "60"))
+#: Base64 of 32 bytes that sign the journal's seals; several, by commas: the first signs, all verify.
+#: Without it a key is made once in DATA_DIR.
+JOURNAL_KEY = os.environ.get("JOURNAL_KEY", "")
+#: Entries. A larger export is refused, and says how to narrow it.
+EXPORT_LIMIT = int(os.environ.get("EXPORT_LIMIT", "500000"))
 #: The factor on every retry wait; tests and the demo shorten it.
 RETRY_SCALE = float(os.environ.get("RETRY_SCALE", "1"))
 

@@ -16,6 +16,9 @@ from integrations.providers import get_adapter
 from integrations.providers.base import Adapter, Item
 from integrations.workflow.decide import Candidate, deletion
 
+#: The path of evidence whose payload shows no object: what is gone, or only said to have changed.
+NOWHERE = "-"
+
 
 @dataclass
 class Read:
@@ -72,7 +75,7 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
             _read_webhook(read, adapter.parse(body, event.received_at))
         elif not event.resource:
             _read_webhook(read, adapter.parse(json.dumps(_look(event, body, pages)).encode(), event.received_at))
-        elif event.path:
+        elif event.path != NOWHERE:
             read.obj = _look(event, body, pages)
         read.pointer = not (read.ignored or read.obj or event.deleted)
         if not (read.ignored or read.pointer):

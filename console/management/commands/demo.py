@@ -1,0 +1,147 @@
+"""`manage.py demo`: two tenants with one person a role, connected to the sandboxes of the providers."""
+
+import hmac
+import json
+import os
+import secrets
+import tomllib
+from argparse import ArgumentParser
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import transaction
+from django.utils import timezone
+
+from console.access import grant
+from console.models import Role, User
+from integrations.boundary.vault import seal, unseal
+from integrations.configuration.connect import connect
+from integrations.journal.actor import Actor
+from integrations.models import Connection, Credential, CredentialState, Stream, Tenant
+from integrations.providers import PROVIDERS
+
+DEMO = Actor(None, "the demo")
+
+TENANTS = {"northwind": "Northwind Traders", "contoso": "Contoso"}
+
+#: (first name, last name, name in the address, role, tenant)
+PEOPLE = (
+    ("Sam", "Okafor", "support", Role.SUPPORT, "northwind"),
+    ("Priya", "Raman", "operations", Role.OPERATIONS, "northwind"),
+    ("Marta", "Kowalczyk", "finance", Role.FINANCE, "northwind"),
+    ("Ines", "Duarte", "engineer", Role.ENGINEER, "northwind"),
+    ("Noor", "Haddad", "auditor", Role.AUDITOR, "northwind"),
+    ("Jonas", "Lindqvist", "admin", Role.ADMINISTRATOR, "northwind"),
+    ("Alex", "Winter", "stranger", Role.OPERATIONS, "contoso"),
+)
+
+
+class Command(BaseCommand):
+    """Make what is missing of the demo, and print how to sign in."""
+
+    help = "Make the demo's tenants, people and connections; what exists already stays as it is."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--ensure", action="store_true", help="the default: make only what is missing")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        password = demo_password()
+        with transaction.atomic():
+            tenants = {slug: Tenant.objects.get_or_create(slug=slug, defaults={"name": name})[0]
+                       for slug, name in TENANTS.items()}  # fmt: skip
+            for person in PEOPLE:
+                make_person(person, tenants, password)
+            for document in demo_documents():
+                write_sandbox(document, [make_connection(document, each, tenants) for each in document["connections"]])
+        self.stdout.write(f"Sign in with the password {password} as")
+        for first, last, name, role, tenant in PEOPLE:
+            self.stdout.write(f"  {name}@{tenant}.example".ljust(34) + f"{first} {last}, {role} at {TENANTS[tenant]}")
+
+
+def demo_password() -> str:
+    """Return the one password of the demo's people: the same at every start, another on every machine."""
+    return hmac.new(settings.SECRET_KEY.encode(), b"demo password", "sha256").hexdigest()[:12]
+
+
+def make_person(person: tuple[str, str, str, str, str], tenants: dict[str, Tenant], password: str) -> None:
+    """Make one person with a role, or leave them as they are."""
+    first, last, name, role, tenant = person
+    email = f"{name}@{tenant}.example"
+    user, made = User.objects.get_or_create(
+        email=email, defaults={"username": email, "first_name": first, "last_name": last}
+    )
+    if made:
+        user.set_password(password)
+        user.save()
+    grant(user, role, tenants[tenant], by=DEMO.name, reason="One person a role")
+
+
+def demo_documents() -> list[dict[str, Any]]:
+    """Return what each provider that has a sandbox wants for the demo."""
+    found = []
+    for place in PROVIDERS.values():
+        package = import_module(place.partition(":")[0].rpartition(".")[0])
+        document = files(package).joinpath("sandbox", "demo.toml")
+        if document.is_file():
+            found.append(tomllib.loads(document.read_text()))
+    return found
+
+
+def make_connection(document: dict[str, Any], wanted: dict[str, Any], tenants: dict[str, Tenant]) -> dict[str, Any]:
+    """Make one connection with its secrets; return its sandbox account with where its webhooks go."""
+    tenant = tenants[wanted["tenant"]]
+    base = f"http://127.0.0.1:{os.environ.get('SANDBOX_PORT', '8420')}"
+    found = Connection.objects.filter(tenant=tenant, environment=wanted["environment"], name=wanted["name"]).first()
+    if found is None:
+        found = connect(
+            tenant,
+            provider=document["provider"],
+            name=wanted["name"],
+            environment=wanted["environment"],
+            values={"api_base": base},
+            actor=DEMO,
+        )
+        give(found, "api_key", wanted["key"])
+        give(found, "webhook_secret", f"whsec_{secrets.token_hex(16)}")
+        for resource, every in document["every"].items():
+            Stream.objects.filter(connection=found, resource=resource).update(every=every, fresh_within=every * 5)
+    elif found.settings.get("api_base") != base:
+        Connection.objects.filter(pk=found.pk).update(settings=found.settings | {"api_base": base})
+    target = {"url": f"{settings.PUBLIC_URL}/hooks/{found.public_id}/", "secrets": signing_secrets(found)}
+    return wanted["account"] | {"keys": [wanted["key"]], "targets": [target]}
+
+
+def give(connection: Connection, purpose: str, secret: str) -> None:
+    """Give a connection a secret that needs no proof: the sandbox is ours."""
+    Credential.objects.create(
+        connection=connection,
+        purpose=purpose,
+        version=1,
+        state=CredentialState.ACTIVE,
+        secret=seal(secret.encode()),
+        hint=f"…{secret[-4:]}",
+        reason="The demo's own",
+        created_by=DEMO.name,
+        verified_at=timezone.now(),
+    )
+
+
+def signing_secrets(connection: Connection) -> list[str]:
+    """Return the signing secret that the sandbox shall use: the active one."""
+    active = Credential.objects.filter(
+        connection=connection, purpose="webhook_secret", state=CredentialState.ACTIVE
+    ).order_by("-version")
+    return [unseal(credential.secret).decode() for credential in active[:1]]
+
+
+def write_sandbox(document: dict[str, Any], accounts: list[dict[str, Any]]) -> None:
+    """Tell the sandbox its accounts and where their webhooks go; the file holds secrets."""
+    path = Path(settings.DATA_DIR) / "sandbox.json"
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump({"weather": document["weather"], "accounts": accounts}, file, indent=1)

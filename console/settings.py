@@ -209,5 +209,10 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("LOG_LEVEL", "WARNING")},
-    "loggers": {"integrations": {"level": "INFO"}, "console": {"level": "INFO"}},
+    "loggers": {
+        "integrations": {"level": "INFO"},
+        "console": {"level": "INFO"},
+        "httpx": {"level": "WARNING"},
+        "celery": {"level": "WARNING"},
+    },
 }

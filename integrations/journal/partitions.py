@@ -3,7 +3,19 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-PARTITIONED = ("integrations_journal", "integrations_payload")
+JOURNAL = "integrations_journal"
+PARTITIONED = (JOURNAL, "integrations_payload")
+
+#: Triggers on rows come down from the parent to its partitions, those on TRUNCATE do not.
+GUARD = """
+CREATE OR REPLACE FUNCTION integrations_never_emptied() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'The journal is append-only and cannot be emptied'; END $$
+"""
+UNGUARDED = """
+SELECT c.oid::regclass::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+WHERE i.inhparent = %s::regclass
+  AND NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgrelid = c.oid AND t.tgname = 'never_emptied')
+"""
 
 
 def month_after(day: date, months: int) -> date:
@@ -31,4 +43,18 @@ def ensure_partitions(connection: Any, *, today: date | None = None, back: int =
                         f"FOR VALUES FROM ('{start:%Y-%m-%d} 00:00:00+00') TO ('{end:%Y-%m-%d} 00:00:00+00')"
                     )
                     made.append(name)
+        _guard(cursor)
     return made
+
+
+def _guard(cursor: Any) -> None:
+    """Let no partition of the journal be emptied behind its parent."""
+    cursor.execute(UNGUARDED, [JOURNAL])
+    bare = [row[0] for row in cursor.fetchall()]
+    if bare:
+        cursor.execute(GUARD)
+    for name in bare:
+        cursor.execute(
+            f"CREATE TRIGGER never_emptied BEFORE TRUNCATE ON {name} "
+            "FOR EACH STATEMENT EXECUTE FUNCTION integrations_never_emptied()"
+        )

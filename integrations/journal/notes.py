@@ -1,0 +1,62 @@
+"""What people say about records, and what they look at that is hidden by default."""
+
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Event, JournalEntry, Lane, Record
+from integrations.workflow.errors import Refusal
+
+LONGEST = 2000
+
+
+def note(record: Record, *, text: str, actor: Actor) -> JournalEntry:
+    """Add a person's note to a record's timeline; raises `Refusal` for an empty or endless one."""
+    said = _clean(text)
+    if not said:
+        raise Refusal("Write what the next reader should know.")
+    if len(said) > LONGEST:
+        raise Refusal(f"A note holds at most {LONGEST:,} characters; this one has {len(said):,}.")
+    return _write(
+        Entry(
+            tenant_id=record.tenant_id,
+            environment=record.environment,
+            connection_id=record.connection_id,
+            record_id=record.pk,
+            lane=Lane.PEOPLE,
+            action="record.noted",
+            summary=f"{actor.name} noted",
+            subject_type="record",
+            subject_id=record.pk,
+            actor=actor,
+            reason=said,
+        )
+    )
+
+
+def reveal(event: Event, *, actor: Actor, reason: str) -> JournalEntry:
+    """Journal that a person is shown an event's payload in full; raises `Refusal` without a reason."""
+    why = _clean(reason)
+    if not why:
+        raise Refusal("Say why you need to see it; the journal keeps the reason.")
+    return _write(
+        Entry(
+            tenant_id=event.tenant_id,
+            environment=event.environment,
+            connection_id=event.connection_id,
+            record_id=event.record_id,
+            lane=Lane.PEOPLE,
+            action="payload.revealed",
+            summary=f"{actor.name} revealed the payload of {event.event_type or 'an event'}",
+            subject_type="event",
+            subject_id=event.pk,
+            actor=actor,
+            reason=why[:LONGEST],
+        )
+    )
+
+
+def _clean(text: str) -> str:
+    return text.replace("\x00", "").strip()
+
+
+def _write(entry: Entry) -> JournalEntry:
+    return write([entry])[0]

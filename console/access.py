@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.contenttypes.models import ContentType
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from guardian.models import UserObjectPermission
@@ -98,7 +98,8 @@ def grant(
 def revoke(held: Grant, *, by: str, reason: str) -> None:
     """Take a role from a person; the history keeps who did it and why."""
     user, tenant, connection = held.user, held.tenant, held.connection
-    held.granted_by, held._change_reason = by, reason
+    held.granted_by = by
+    held._change_reason = reason  # type: ignore[attr-defined]
     held.delete()
     _apply(user, tenant, connection)
 
@@ -150,7 +151,7 @@ def get_visible(queryset: VisibleQuerySet[M], user: User, **lookup: Any) -> M:
     """Return the one row that `user` may see; raises Http404 where it is hidden or absent."""
     try:
         return queryset.visible_to(user).get(**lookup)
-    except (queryset.model.DoesNotExist, ValueError, OverflowError) as missing:
+    except (ObjectDoesNotExist, ValueError, OverflowError) as missing:
         raise Http404 from missing
 
 

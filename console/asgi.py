@@ -1,6 +1,7 @@
 """The ASGI entry: webhooks go to `console.receive`, everything else to Django."""
 
 import os
+from typing import cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -8,6 +9,6 @@ from django.core.asgi import get_asgi_application
 
 django = get_asgi_application()
 
-from console.receive.app import with_receiver  # noqa: E402 - needs the apps to be loaded
+from console.receive.app import Application, with_receiver  # noqa: E402 - needs the apps to be loaded
 
-application = with_receiver(django)
+application = with_receiver(cast("Application", django))

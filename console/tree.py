@@ -11,18 +11,14 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from console.icons import icon
+from integrations.boundary.redaction import Redacted
+
+__all__ = ["Marks", "Redacted", "draw"]
 
 #: Branches deeper than this start folded, so that a page opens on what matters.
 OPEN_DEPTH = 3
 #: Longer text is cut, with its length said; the download has it whole.
 LONGEST = 500
-
-
-@dataclass(frozen=True)
-class Redacted:
-    """Stands in a payload where a value was taken out; `why` is the word shown instead of it."""
-
-    why: str = "personal"
 
 
 @dataclass(frozen=True)

@@ -54,9 +54,9 @@ def quiet_broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """Wake-up messages are counted and not sent, but in tests that run workers."""
     sent: list[str] = []
     if "browser" not in request.keywords and "fault" not in request.keywords:
-        from integrations.workflow import wake
+        from celery import current_app
 
-        monkeypatch.setattr(wake.current_app, "send_task", lambda name, **_: sent.append(name))
+        monkeypatch.setattr(current_app, "send_task", lambda name, **_: sent.append(name))
     return sent
 
 

@@ -1,5 +1,9 @@
 """Addresses of the overview pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.overview import views
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+]

@@ -1,5 +1,9 @@
 """Addresses of the records pages."""
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from console.records import views
+
+urlpatterns: list[URLPattern] = [
+    path("", views.records, name="records"),
+]

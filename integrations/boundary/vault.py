@@ -40,7 +40,7 @@ def seal(body: bytes) -> bytes:
     return urlsafe_b64decode(_keys().encrypt(compressor.compress(body)))
 
 
-def unseal(token: bytes) -> bytes:
+def unseal(token: bytes | memoryview) -> bytes:
     """Return the bytes that `seal` was given; raises `Unreadable`."""
     try:
         packed = _keys().decrypt(urlsafe_b64encode(bytes(token)))

@@ -98,7 +98,9 @@ def _write_one(comparison: Comparison, now: datetime) -> None:
             first_seen_at=now,
         )
         drift.record, drift.ours, drift.theirs = comparison.record, difference.ours, difference.theirs
-        drift.evidence, drift.run_id, drift.last_seen_at = event, event.run_id, now
+        drift.evidence, drift.last_seen_at = event, now
+        if event.run:
+            drift.run = event.run
         drift.save()
     for gone in open_rows.values():
         gone.status, gone.settled_at = DriftStatus.GONE, now

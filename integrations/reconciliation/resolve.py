@@ -113,7 +113,7 @@ def _adopt(drifts: Sequence[Drift]) -> None:
     for drift in drifts:
         if drift.evidence is None:
             continue
-        held = Event.objects.select_for_update().get(pk=drift.evidence_id)
+        held = Event.objects.select_for_update().get(pk=drift.evidence.pk)
         held.state, held.due_at, held.finished_at = WorkState.READY, timezone.now(), None
         held.run = None
         held.save(update_fields=["state", "due_at", "finished_at", "run"])

@@ -1,5 +1,7 @@
 """Work leaves by being done, or dismissed by a named person with a reason."""
 
+from typing import Any
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -16,14 +18,14 @@ DISMISSABLE = (WorkState.PARKED, WorkState.WAITING)
 @transaction.atomic
 def dismiss(work: Event | Run, *, actor: Actor, reason: str) -> None:
     """Close parked or waiting work without doing it; its evidence stays. Raises `Refusal`."""
-    held = type(work).objects.select_for_update().get(pk=work.pk)  # type: ignore[attr-defined]
+    held: Any = type(work).objects.select_for_update().get(pk=work.pk)
     if held.state not in DISMISSABLE:
         raise Refusal(f"Only parked or waiting work can be dismissed; this is {held.state}.")
     if not reason.strip():
         raise Refusal("Give a reason: it is kept in the journal with your name.")
     held.state, held.finished_at = WorkState.DISMISSED, timezone.now()
     held.save(update_fields=["state", "finished_at"])
-    is_event = isinstance(held, Event)
+    is_event = isinstance(work, Event)
     failures = grouping.open_failures_of(**{"events" if is_event else "runs": [held.pk]})
     grouping.resolve(failures, f"Dismissed by {actor.name}")
     what = held.event_type if is_event else f"the run R-{held.pk}"

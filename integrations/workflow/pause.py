@@ -33,7 +33,7 @@ def pause(target: Target, *, actor: Actor, reason: str, until: datetime | None =
     held.paused_at, held.paused_until = timezone.now(), until
     held.paused_by, held.pause_reason = actor.name, reason
     _save(held, actor, reason)
-    count = _events(held).filter(state__in=[WorkState.READY, WorkState.WAITING]).update(state=WorkState.HELD)
+    count: int = _events(held).filter(state__in=[WorkState.READY, WorkState.WAITING]).update(state=WorkState.HELD)
     ends = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
     _write(held, actor, "paused", f"{held} paused{ends}; {count:,} events wait", reason)
     return count
@@ -138,12 +138,12 @@ def hold_strays() -> int:
 
 def held_count(target: Target) -> int:
     """Return how many events a pause holds."""
-    return _events(target).filter(state=WorkState.HELD).count()
+    return int(_events(target).filter(state=WorkState.HELD).count())
 
 
 def waiting_count(target: Target) -> int:
     """Return how many events a pause would hold."""
-    return _events(target).filter(state__in=[WorkState.READY, WorkState.WAITING]).count()
+    return int(_events(target).filter(state__in=[WorkState.READY, WorkState.WAITING]).count())
 
 
 def open_runs_count(target: Target) -> int:

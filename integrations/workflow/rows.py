@@ -17,7 +17,7 @@ def update_rows(
     if not rows:
         return 0
     model = type(rows[0])
-    columns = [model._meta.get_field(name) for name in fields]
+    columns: list[Any] = [model._meta.get_field(name) for name in fields]
     key = model._meta.pk
     assert key is not None
     arrays = [[row.pk for row in rows]]
@@ -28,7 +28,7 @@ def update_rows(
     names = [column.column for column in columns]
     assert all(names)
     sets = ", ".join(f'"{name}" = i."{name}"' for name in names)
-    alias = ", ".join(f'"{name}"' for name in ["pk", *names])  # type: ignore[list-item]
+    alias = ", ".join(f'"{name}"' for name in ["pk", *names])
     sql = (
         f'UPDATE "{model._meta.db_table}" t SET {sets} FROM unnest({", ".join(casts)}) AS i({alias}) '  # noqa: S608
         f'WHERE t."{key.column}" = i."pk" {where}'

@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import transaction
@@ -77,6 +78,7 @@ def make_person(person: tuple[str, str, str, str, str], tenants: dict[str, Tenan
     if made:
         user.set_password(password)
         user.save()
+        EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
     grant(user, role, tenants[tenant], by=DEMO.name, reason="One person a role")
 
 
@@ -112,7 +114,8 @@ def make_connection(document: dict[str, Any], wanted: dict[str, Any], tenants: d
     elif found.settings.get("api_base") != base:
         Connection.objects.filter(pk=found.pk).update(settings=found.settings | {"api_base": base})
     target = {"url": f"{settings.PUBLIC_URL}/hooks/{found.public_id}/", "secrets": signing_secrets(found)}
-    return wanted["account"] | {"keys": [wanted["key"]], "targets": [target]}
+    account: dict[str, Any] = wanted["account"]
+    return account | {"keys": [wanted["key"]], "targets": [target]}
 
 
 def give(connection: Connection, purpose: str, secret: str) -> None:

@@ -106,6 +106,7 @@ class Account:
         self._heard = heard
         self._most_events = most_events
         self._url = ""
+        self._read = False
         self._open_session: aiohttp.ClientSession | None = None
 
     async def open(self, url: str) -> None:
@@ -117,6 +118,7 @@ class Account:
         )
         with contextlib.suppress(FileNotFoundError, ValueError):
             self.book = Book.model_validate_json(await asyncio.to_thread(self._path.read_bytes))
+        self._read = True
         await self._find_lost()
         for native in await self.natives():  # what happened after the book was saved last
             self.publish_native(native)
@@ -128,10 +130,12 @@ class Account:
         return self._open_session
 
     async def close(self) -> None:
-        """Save the book and disconnect."""
-        self.save()
-        if self._open_session is not None:
-            await self._open_session.close()
+        """Save the book and disconnect; a book that was never read is not written."""
+        if self._open_session is None:
+            return
+        await self._open_session.close()
+        if self._read:
+            self.save()
 
     def save(self) -> None:
         """Write the book, whole or not at all."""

@@ -21,6 +21,8 @@ from integrations.providers.stripe.sandbox.server import LocalStripe
 from integrations.providers.stripe.sandbox.settings import AccountSettings, Settings
 from integrations.providers.stripe.sandbox.spoil import dumps
 
+log = logging.getLogger(__name__)
+
 LOG_LENGTH = 2000
 SAVE_EVERY = 20.0
 INTAKE_SECRET = "whsec_between_localstripe_and_the_proxy"  # noqa: S105 - both ends are ours
@@ -124,7 +126,10 @@ class Proxy:
         while True:
             await asyncio.sleep(SAVE_EVERY)
             for account in self.accounts:
-                account.save()
+                try:
+                    account.save()
+                except OSError as error:
+                    log.warning("the book of %s cannot be saved: %s", account.name, error)
 
     async def stop(self) -> None:
         """Stop listening, save, and end every localstripe."""

@@ -155,7 +155,9 @@ def _problems(found: list[Failed]) -> dict[tuple[int, str], Problem]:
 
 
 def _title(failed: Failed) -> str:
-    return (f"{failed.resource}: {failed.fault.message}" if failed.resource else failed.fault.message)[:300]
+    message = failed.fault.message
+    named = not failed.resource or failed.resource.replace("_", " ") in message.lower() or failed.resource in message
+    return (message if named else f"{failed.resource}: {message}")[:300]
 
 
 def _row(failed: Failed, problem: Problem) -> Failure:

@@ -24,6 +24,9 @@ from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 from integrations.workflow.work import LostLease, after_failure
 
+#: How often the provider is asked for an order that its times do not tell.
+MOST_CHECKS = 8
+
 EVENT_FIELDS = (
     "state", "due_at", "leased_by", "leased_until", "tries", "category", "finished_at", "event_type", "resource",
     "external_id", "occurred_at", "deleted", "path", "decision", "decision_reason", "decided_at", "waits_for",
@@ -127,8 +130,8 @@ def _apply(batch: Settlement, read: Read, decision: Decision) -> None:
         batch.arrived.add((read.event.connection_id, f"{read.event.resource}:{read.event.external_id}"))
     if decision.word != DecisionWord.STALE:
         batch.board.see(read)
-        if read.event.exact:
-            batch.arrived.add((read.event.connection_id, f"check:{read.event.resource}:{read.event.external_id}"))
+    if read.event.exact:
+        batch.arrived.add((read.event.connection_id, f"check:{read.event.resource}:{read.event.external_id}"))
 
 
 def _note_change(batch: Settlement, read: Read, decision: Decision, before: str) -> None:
@@ -211,14 +214,19 @@ def _fail(batch: Settlement, read: Read, fault: Fault, word: str = "", reason: s
     verdict = after_failure(fault, event.tries, batch.now)
     event.state, event.due_at, event.category = verdict.state, verdict.due_at, fault.category
     _decided(batch, read, word, reason)
-    connection = batch.connections[event.connection_id]
-    batch.failed.append(
-        (
-            grouping.Failed(fault, connection, event=event, resource=event.resource, difference=read.difference),
-            read.key,
-        )
-    )
     parked = verdict.state == WorkState.PARKED
+    if fault.category == Category.DEPENDENCY and event.tries == 1:
+        # Records of one story arrive in any order: only what is overdue is a failure.
+        event.category = ""
+    else:
+        failed = grouping.Failed(
+            fault,
+            batch.connections[event.connection_id],
+            event=event,
+            resource=event.resource,
+            difference=read.difference,
+        )
+        batch.failed.append((failed, read.key))
     if event.tries == 1 or parked:
         then = "parked, a person is needed" if parked else "it waits and is tried again"
         _note(
@@ -252,6 +260,10 @@ def _wait_for_record(batch: Settlement, read: Read, missing: tuple[str, str, str
 def _wait_for_check(batch: Settlement, read: Read, decision: Decision) -> None:
     """The order cannot be told: ask the provider how the object stands, and decide again with its answer."""
     event = read.event
+    if event.tries >= MOST_CHECKS:
+        fault = Fault(Category.UNKNOWN, "order_unknown", f"{event.tries} looks at the provider did not tell the order")
+        _fail(batch, read, fault, decision.word, decision.reason)
+        return
     event.tries += 1
     event.waits_for = f"check:{event.resource}:{event.external_id}"[:320]
     event.state = WorkState.WAITING

@@ -19,7 +19,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _ODD = re.compile(r"[^\w.-]", re.ASCII)
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer, not an accident
+class Refused(Exception):
     """The value does not fit. `code` is stable; `words` complete the sentence "the value …"."""
 
     def __init__(self, code: str, words: str) -> None:

@@ -54,7 +54,7 @@ def install(connection: Connection, *, actor: Actor) -> list[Mapping]:
 def in_force(connection_id: int, *, instead: Mapping | None = None) -> InForce:
     """Return what maps a connection's objects now; `instead` takes the place of its resource's version."""
     rows = Mapping.objects.filter(connection_id=connection_id, state=MappingState.PUBLISHED)
-    ids = {resource: pk for resource, pk in rows.values_list("resource", "pk")}
+    ids = dict(rows.values_list("resource", "pk"))
     if instead is not None:
         ids[instead.resource] = instead.pk
     return _load(tuple(sorted(ids.items())))

@@ -65,7 +65,7 @@ POLICIES: dict[Category, Policy] = {
 
 
 @dataclass(eq=False)
-class Fault(Exception):  # noqa: N818 - the field's word; it is data as much as an exception
+class Fault(Exception):
     """A classified thing that went wrong.
 
     `code` is short and stable (part of the fingerprint); `message` is one plain sentence without

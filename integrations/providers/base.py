@@ -202,5 +202,5 @@ class UnusableEvent(Fault):
         return (*super().__reduce__(), {"item": self.item})
 
 
-class BadSignature(Exception):  # noqa: N818 - it is an answer, not an accident
+class BadSignature(Exception):
     """The webhook's signature does not fit any valid secret. The text says why, without secrets."""

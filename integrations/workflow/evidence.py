@@ -1,7 +1,8 @@
 """From kept bytes to what they would make of belief: open, read, map. No transaction, nothing is written."""
 
 import json
-from collections.abc import Iterable, Mapping as Table
+from collections.abc import Iterable
+from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from typing import Any
 

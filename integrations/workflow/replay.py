@@ -43,7 +43,7 @@ class Plan:
     token: str
 
 
-class PlanChanged(Exception):  # noqa: N818 - the word that people read
+class PlanChanged(Exception):
     """Reality moved since the plan was shown; `plan` is the new one."""
 
     def __init__(self, plan: Plan) -> None:

@@ -209,10 +209,16 @@ class Driver:
 
     def _run(self) -> None:
         try:
-            self.shop.remember()
-            if self.shop.customers == 0:
+            known = self._account.book.ids
+            self.shop.customers = len(known.get("customer", ()))
+            self.shop.invoices = len(known.get("invoice", ()))
+            fresh = not known
+            if fresh:
                 self._backfill()
             self._loop.call_soon_threadsafe(self._account.ready.set)
+            if not fresh:
+                self.shop.random.seed(f"{self._account.name}/{self.shop.customers}")
+                self.shop.remember()
             self._wait_for_target()
             self._courier.live = True
             self._play(self._opening() if self._plan.opening else iter(()), at_once=1)

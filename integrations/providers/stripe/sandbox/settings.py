@@ -50,7 +50,7 @@ class Drive(Strict):
     customers: int = 40
     invoices: int = 60
     most_customers: int = 400
-    most_invoices: int = 1500
+    most_invoices: int = 1000
     opening: bool = True
     wait_for_target: float = 60.0
 

@@ -1,5 +1,6 @@
 """One business on Stripe: what it can do, each by the official SDK."""
 
+import itertools
 import random
 from collections import deque
 from collections.abc import Iterable
@@ -36,7 +37,6 @@ class Shop:
     def __init__(self, key: str, url: str, seed: str) -> None:
         self.random = random.Random(seed)  # noqa: S311 - a demo, the same each time
         self.buyers: deque[Buyer] = deque(maxlen=MEMORY)
-        self.sold: deque[str] = deque(maxlen=MEMORY)
         self.customers = 0
         self.invoices = 0
         self._taxes: dict[str, str] = {}
@@ -47,14 +47,11 @@ class Shop:
     # -- memory
 
     def remember(self) -> None:
-        """Learn what exists already, after a restart."""
-        found = list(self._api.customers.list({"limit": 100}).auto_paging_iter())
-        self.customers = len(found)
-        for one in reversed(found):
+        """Learn the latest customers, after a restart."""
+        found = self._api.customers.list({"limit": 100}).auto_paging_iter()
+        for one in reversed(list(itertools.islice(found, MEMORY))):
             currency = one.currency or self.random.choice(list(SHARES))
             self.buyers.append(Buyer(one.id, one.name or "", one.email or "", currency))
-        invoices = self._api.invoices.list({"limit": 100})
-        self.invoices = sum(1 for _ in invoices.auto_paging_iter())
 
     def buyer(self) -> Buyer:
         """A customer who buys again."""

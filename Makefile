@@ -52,6 +52,8 @@ lock:
 	build/lock/bin/python -m piptools compile --upgrade $(COMPILE) --output-file build/requirements.lock requirements.in
 	grep -E '^[A-Za-z0-9]|^    --hash=' build/requirements.lock > requirements.lock
 
+# Begins anew: the embedded database in .data goes too.
 clean:
+	@test ! -e .data/postgres/data/postmaster.pid || { echo "The console runs in .data: stop it first." >&2; exit 1; }
 	rm -rf build .venv .data .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
 	find $(wildcard console integrations tests) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -361,23 +361,24 @@ def main(arguments: list[str]) -> int:
     """Start both servers in DATA_DIR, then run the command, or print the variables and wait to be interrupted."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     folder = Path(os.environ.get("DATA_DIR", ".data")).absolute()
-    with contextlib.ExitStack() as stack:
-        try:
+    try:
+        with contextlib.ExitStack() as stack:
             variables = load_secrets(folder)
             postgres = start_postgres(folder / "postgres")
             stack.callback(postgres.stop)
             broker = start_redis(folder / "redis")
             stack.callback(broker.stop)
-        except StartError as error:
-            print(error, file=sys.stderr)
-            return 1
-        variables |= {"DATABASE_URL": postgres.url, "BROKER_URL": broker.url}
-        with contextlib.suppress(KeyboardInterrupt):
+            variables |= {"DATABASE_URL": postgres.url, "BROKER_URL": broker.url}
             if arguments:
                 return subprocess.run(arguments, env=os.environ | variables, check=False).returncode
             for name, value in variables.items():
                 print(f"export {name}={shlex.quote(value)}", flush=True)
             signal.pause()
+    except StartError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
     return 0
 
 

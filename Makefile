@@ -54,6 +54,6 @@ lock:
 
 # Begins anew: the embedded database in .data goes too.
 clean:
-	@test ! -e .data/postgres/data/postmaster.pid || { echo "The console runs in .data: stop it first." >&2; exit 1; }
+	@! kill -0 $$(head -n 1 .data/postgres/data/postmaster.pid 2>/dev/null) 2>/dev/null || { echo "The console runs in .data: stop it first." >&2; exit 1; }
 	rm -rf build .venv .data .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
 	find $(wildcard console integrations tests) -name __pycache__ -type d -prune -exec rm -rf {} +

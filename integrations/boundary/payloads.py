@@ -1,5 +1,6 @@
 """Keeping bytes as they came, and reading them back."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,8 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 from integrations.boundary.redaction import strip_headers
-from integrations.boundary.vault import seal, unseal
+from integrations.boundary.vault import Unreadable, seal, unseal
 from integrations.models import Payload
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ def read(payload_id: int, at: datetime) -> bytes:
 
 
 def read_many(kept: Iterable[tuple[int, datetime]]) -> dict[int, bytes]:
-    """Return the bytes of several payloads by id, in one query."""
+    """Return the bytes of several payloads by id, in one query; those that no key opens are left out."""
     places = set(kept)
     if not places:
         return {}
@@ -48,4 +51,10 @@ def read_many(kept: Iterable[tuple[int, datetime]]) -> dict[int, bytes]:
     rows: Any = Payload.objects.filter(pk__in=[pk for pk, _ in places], at__range=(min(times), max(times))).values_list(
         "pk", "body"
     )
-    return {pk: unseal(body) for pk, body in rows}
+    found = {}
+    for pk, body in rows:
+        try:
+            found[pk] = unseal(body)
+        except Unreadable:
+            log.exception("Payload %d cannot be opened", pk)
+    return found

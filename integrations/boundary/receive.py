@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -168,12 +168,17 @@ class Keeper:
                 self._waiting.append((arrival, future))
         try:
             outcomes = await self._write([arrival for arrival, _ in firsts.values()])
+        except psycopg.DataError as error:
+            if len(firsts) == 1:
+                _fail(firsts.values(), error)
+            else:  # One that the database refuses must not take the others with it.
+                for pair in firsts.values():
+                    await self._commit([pair])
+            return
         except Exception as error:  # every caller must learn that nothing was kept
             log.exception("A batch of %d webhooks was not kept", len(firsts))
             self._connection = None
-            for _, future in firsts.values():
-                if not future.done():
-                    future.set_exception(error)
+            _fail(firsts.values(), error)
             return
         for key, (_, future) in firsts.items():
             if not future.done():
@@ -191,6 +196,12 @@ class Keeper:
             (connection_id, event_id): "kept" if is_new else "duplicate"
             async for connection_id, event_id, is_new in cursor
         }
+
+
+def _fail(pairs: Iterable[tuple[Arrival, "asyncio.Future[Outcome]"]], error: Exception) -> None:
+    for _, future in pairs:
+        if not future.done():
+            future.set_exception(error)
 
 
 def connection_parameters() -> dict[str, Any]:

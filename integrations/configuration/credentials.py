@@ -9,20 +9,20 @@ import re
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations.boundary.client import Exchanges
 from integrations.boundary.vault import seal
 from integrations.configuration.reach import access_of
-from integrations.failures.categories import Fault
+from integrations.failures.categories import Category, Fault
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Credential, CredentialState, Lane
+from integrations.models import Connection, Credential, CredentialState, Lane, Run, WorkState
 from integrations.providers import get_adapter
 from integrations.providers.base import SecretSpec
 from integrations.workflow.errors import Refusal
-from integrations.workflow.wake import send
+from integrations.workflow.wake import RUNS, after_commit, send
 
 VERIFY = "integrations.verify_credential"
 
@@ -112,8 +112,21 @@ def activate(credential: Credential, *, actor: Actor, how: str) -> None:
     )
     held.state, held.verified_at, held.failure = CredentialState.ACTIVE, now, ""
     held.save(update_fields=["state", "verified_at", "failure"])
+    _try_again(held.connection)
     title = spec_of(held.connection, held.purpose).title
     _note(held, "activated", f"{title} v{held.version} is active. {how}", actor, held.reason)
+
+
+def _try_again(connection: Connection) -> None:
+    """Give back the runs that the old secret had parked."""
+    parked = Run.objects.filter(connection=connection, state=WorkState.PARKED, category=Category.AUTHENTICATION)
+    for run in parked:
+        try:
+            with transaction.atomic():
+                Run.objects.filter(pk=run.pk).update(state=WorkState.READY, due_at=timezone.now(), tries=0)
+        except IntegrityError:
+            continue  # A newer run over the same stream is open, and covers it.
+    after_commit(RUNS)
 
 
 @transaction.atomic

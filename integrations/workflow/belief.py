@@ -56,7 +56,10 @@ class Board:
         """Lock the records that the events are about, in order of id, and look up those they refer to."""
         keys = {read.key for read in reads if read.event.external_id}
         references = (
-            _references(keys).select_related("record").select_for_update(of=("self", "record")).order_by("record_id")
+            _references(keys)
+            .select_related("record")
+            .select_for_update(of=("self", "record"), no_key=True)
+            .order_by("record_id")
         )
         known = {key_of(ref): Known(ref.record, ref) for ref in references}
         links = {

@@ -27,6 +27,7 @@ def finish(run: Run) -> None:
         _look_for_the_missing(run)
     elif run.stream:
         _move_stream(run.stream, run)
+        _supersede(run.stream)
     write([_entry(run, "run.finished", _found(run), "done")])
 
 
@@ -38,6 +39,17 @@ def _move_stream(stream: Stream, run: Run) -> None:
         next_run_at=now + timedelta(seconds=stream.every),
         first_sync_done_at=stream.first_sync_done_at or now,
     )
+
+
+def _supersede(stream: Stream) -> None:
+    """Close the stream's parked runs: this one read from where they were to begin."""
+    parked = Run.objects.filter(
+        stream=stream, kind__in=(RunKind.SYNC, RunKind.RESYNC), state=WorkState.PARKED
+    ).values_list("pk", flat=True)
+    ids = list(parked)
+    if ids:
+        Run.objects.filter(pk__in=ids).update(state=WorkState.DONE)
+        grouping.resolve(grouping.open_failures_of(runs=ids), "A later run went through")
 
 
 def _look_for_the_missing(run: Run) -> None:

@@ -1,6 +1,7 @@
 """From kept bytes to what they would make of belief: open, read, map. No transaction, nothing is written."""
 
 import json
+import logging
 from collections.abc import Iterable
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from integrations.models import Mapping as MappingVersion
 from integrations.providers import get_adapter
 from integrations.providers.base import Adapter, Item
 from integrations.workflow.decide import Candidate, deletion
+
+log = logging.getLogger(__name__)
 
 #: The path of evidence whose payload shows no object: what is gone, or only said to have changed.
 NOWHERE = "-"
@@ -71,7 +74,9 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
     read = Read(event)
     try:
         if body is None:
-            raise Fault(Category.UNKNOWN, "payload_gone", "Its payload is no longer kept")
+            raise Fault(
+                Category.UNKNOWN, "payload_gone", "Its payload is no longer kept, or no key in FIELD_KEYS opens it"
+            )
         if event.source == Source.WEBHOOK:
             _read_webhook(read, adapter.parse(body, event.received_at))
         elif not event.resource:
@@ -86,6 +91,10 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
         read.trace = getattr(fault, "trace", ())
         if read.obj is not None and event.resource in rules.document.resources:
             read.difference = [list(d) for d in schema_difference(rules.document, event.resource, read.obj)]
+    except Exception as error:  # one that an adapter did not foresee must not hold up the others
+        log.exception("Event %d cannot be read", event.pk)
+        kind = type(error).__name__
+        read.fault = Fault(Category.UNKNOWN, f"engine:{kind}", f"It could not be read ({kind})")
     return read
 
 

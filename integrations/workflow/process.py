@@ -4,7 +4,7 @@ import logging
 import uuid
 from collections.abc import Sequence
 
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections
 from django.utils import timezone
 
 from integrations.failures.categories import Category, Fault
@@ -35,8 +35,8 @@ def process_batch(most: int = BATCH) -> int:
         settle(reads, connections, owner)
     except LostLease:
         log.warning("A lease over %d events ended early; another worker has them", len(events))
-    except DatabaseError as error:
-        log.warning("A batch of %d events could not be settled at once (%s); one by one", len(events), error)
+    except Exception as error:
+        log.warning("A batch of %d events could not be settled at once (%r); one by one", len(events), error)
         settle_singly(events, connections, owner)
     return len(events)
 
@@ -50,16 +50,16 @@ def settle_singly(events: Sequence[Event], connections: dict[int, Connection], o
             settle([read], connections, owner)
         except LostLease:
             continue
-        except DatabaseError as error:
-            log.exception("Event %d cannot be written", event.pk)
+        except Exception as error:
+            log.exception("Event %d cannot be settled", event.pk)
             settle([refused(event, error)], connections, owner)
 
 
-def refused(event: Event, error: DatabaseError) -> Read:
-    """Return the reading of an event that the database does not take: a failure without a name."""
+def refused(event: Event, error: Exception) -> Read:
+    """Return the reading of an event that cannot be settled: a failure without a name."""
     again = Event.objects.select_related("run", "replay_mapping").get(pk=event.pk)
     kind = type(error).__name__
-    return Read(again, fault=Fault(Category.UNKNOWN, f"database:{kind}", f"It could not be written ({kind})"))
+    return Read(again, fault=Fault(Category.UNKNOWN, f"engine:{kind}", f"It could not be settled ({kind})"))
 
 
 def connections_of(events: Sequence[Event]) -> dict[int, Connection]:

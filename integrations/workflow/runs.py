@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from integrations.failures.categories import Category
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Lane, Run, RunKind, Stream, WorkState
@@ -64,7 +65,10 @@ def plan(stream: Stream, *, asked_by: str, reason: str = "", kind: str = "") -> 
 
 
 def schedule() -> int:
-    """Plan the runs that are due by their streams' schedules; return how many. Beat calls it every few seconds."""
+    """Plan the runs that are due by their streams' schedules; return how many. Beat calls it every few seconds.
+
+    Where the provider refuses the credential, one parked run says so; more would say it no better.
+    """
     now = timezone.now()
     due = (
         Stream.objects.filter(Q(next_run_at__isnull=True) | Q(next_run_at__lte=now))
@@ -74,6 +78,7 @@ def schedule() -> int:
             connection__disabled_at__isnull=True,
             connection__credentials__state="active",
         )
+        .exclude(runs__state=WorkState.PARKED, runs__category__in=(Category.AUTHENTICATION, Category.AUTHORIZATION))
         .distinct()
         .select_related("connection")
     )

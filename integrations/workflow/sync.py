@@ -10,11 +10,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from integrations.boundary.client import Exchanges
 from integrations.boundary.payloads import Kept, keep
-from integrations.configuration.reach import access_of
+from integrations.configuration.reach import access_of, note_use
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.health import rates
@@ -56,6 +57,7 @@ def perform_next() -> bool:
 def _perform(run: Run) -> None:
     connection, adapter = run.connection, get_adapter(run.connection.provider)
     access, exchanges = access_of(connection), Exchanges(connection, run)
+    note_use(connection)
     if run.targets:
         while run.targets and not _cancelled(run):
             resource, external_id = run.targets[0]
@@ -168,18 +170,19 @@ def store(
     """Insert the events of an answer that are new evidence; return how many.
 
     An object that reads as when we last saw it is no new evidence: only the time of that sight moves.
-    A check's answer is always kept, because what it is compared with may have moved.
+    The answers of a check of single objects are always kept, because that is what was asked for.
     """
     known = _known(connection, items)
-    compares = run.kind == RunKind.RECONCILE
     unchanged, fresh = [], []
     for item in items:
         reference = known.get((item.resource, item.external_id))
-        if not compares and not item.event_id and reference and item.obj and _same(reference, item):
+        if not item.event_id and reference and item.obj and not run.targets and _same(reference, item):
             unchanged.append((reference, item))
         else:
             fresh.append(_event(run, connection, item, kept, received_at, source, reference))
     _saw_again(unchanged, received_at)
+    if run.kind == RunKind.RECONCILE and unchanged:
+        Run.objects.filter(pk=run.pk).update(compared=F("compared") + len(unchanged))
     Event.objects.bulk_create(fresh, ignore_conflicts=True)
     return len(fresh)
 

@@ -104,6 +104,7 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "same": Look("s-same"),
         "differs": Look("s-differs", "danger"),
         "settling": Look("s-settling", "", "Younger than the time a change takes to arrive"),
+        "behind": Look("s-wait", "warn", "Newer evidence is here and waits"),
         "not exported": Look("s-absent"),
         "not yet": Look("s-absent"),
         "not checked": Look("s-absent"),
@@ -134,6 +135,9 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "no change": Look("s-hollow"),
         "would fail again": Look("s-octagon", "warn"),
         "unsafe": Look("s-triangle", "danger", "Its effect may already exist at the provider"),
+        "stale": Look("s-slash", "", "We hold newer evidence"),
+        "waiting for another record": Look("s-wait", "warn"),
+        "order unknown": Look("s-question", "warn", "The provider is asked how it stands"),
     },
     "run": {
         "planned": Look("s-hollow"),

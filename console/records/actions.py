@@ -1,0 +1,66 @@
+"""What people do to a record: ask for a check, leave a note."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from console.access import in_space, require
+from console.records import page, views
+from integrations.journal import notes
+from integrations.models import Record
+from integrations.reconciliation.check import check_record
+from integrations.workflow.errors import Refusal
+
+
+@require_POST
+@in_space("reconcile")
+def check(request: Any, pk: int) -> HttpResponse:
+    """Ask the provider how a record stands now; the answer shows itself when it has come."""
+    found = page.find(request, pk)
+    require(request.user, "reconcile", tenant_id=found.tenant_id, connection_id=found.connection_id)
+    try:
+        run = check_record(found, actor=request.actor)
+    except Refusal as refusal:
+        if request.htmx:
+            return views.answer_sides(request, found, refusal=str(refusal))
+        messages.error(request, str(refusal))
+        return redirect(_url(request, found))
+    if request.htmx:
+        request.GET = request.GET.copy()
+        request.GET["check"] = str(run.pk)
+        return views.answer_sides(request, found)
+    return redirect(f"{_url(request, found)}?check={run.pk}#sides")
+
+
+@require_http_methods(["GET", "POST"])
+@in_space("annotate")
+def note(request: Any, pk: int) -> HttpResponse:
+    """Ask for a note, and write it into the record's timeline."""
+    found = views.find_plain(request, pk)
+    require(request.user, "annotate", tenant_id=found.tenant_id, connection_id=found.connection_id)
+    text, problem = request.POST.get("text", ""), ""
+    if request.method == "POST":
+        try:
+            notes.note(found, text=text, actor=request.actor)
+        except Refusal as refusal:
+            problem = str(refusal)
+        else:
+            messages.success(request, f"Noted on {found.label}")
+            return redirect(f"{_url(request, found)}#timeline")
+    context = {
+        "record": found,
+        "question": f"Note on {found.label}",
+        "text_value": text,
+        "text_error": problem,
+        "longest": notes.LONGEST,
+        "back_url": _url(request, found),
+    }
+    return render(request, "records/note.html", context, status=422 if problem else 200)
+
+
+def _url(request: Any, found: Record) -> str:
+    return reverse("record", args=(*request.space.args, found.pk))

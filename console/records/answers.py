@@ -1,0 +1,144 @@
+"""The short answers at the head of a record: who sent what, what came back, what became of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypedDict
+
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import JSONObject
+
+from console import wording
+from integrations.models import Cause, Event, JournalEntry, Record, Transition
+
+
+class Tries(TypedDict):
+    """How often a record's evidence came and was worked on."""
+
+    events: int
+    replays: int
+    redelivered: int
+
+
+@dataclass(frozen=True)
+class Moved:
+    """The newest change of a record's state."""
+
+    before: str
+    after: str
+    at: datetime
+    cause: str
+    cause_id: int | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One short answer: a label, the answer with a link, and a note under it."""
+
+    label: str
+    text: str
+    url: str = ""
+    note: str = ""
+    at: datetime | None = None
+
+
+def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
+    """Read along what the answers need, so that they cost no query of their own."""
+    moves = Transition.objects.filter(record=OuterRef("pk")).exclude(from_state=F("to_state")).order_by("-version")
+    moved = JSONObject(
+        before="from_state", after="to_state", at="at", cause="cause", cause_id="cause_id"
+    )
+    events = Event.objects.filter(record=OuterRef("pk")).order_by().values("record")
+    tries = events.annotate(
+        told=JSONObject(events=Count("pk"), replays=Sum("replays"), redelivered=Sum("redelivered"))
+    )
+    return records.annotate(
+        last_move=Subquery(moves.annotate(told=moved).values("told")[:1]), evidence=Subquery(tries.values("told"))
+    )
+
+
+def moved_of(record: Any) -> Moved | None:
+    """Return the newest change of state of a record read by `with_answers`."""
+    told = record.last_move
+    if not told:
+        return None
+    return Moved(told["before"], told["after"], datetime.fromisoformat(told["at"]), told["cause"], told["cause_id"])
+
+
+def tries_of(record: Any) -> Tries:
+    """Return how often the evidence of a record read by `with_answers` came."""
+    return record.evidence or Tries(events=0, replays=0, redelivered=0)
+
+
+def answers(
+    record: Record, newest: Event | None, entries: list[JournalEntry], provider: str, event_url: Any
+) -> list[Answer]:
+    """Return the seven answers; `entries` are the lines of the timeline that are shown, `newest` the last evidence."""
+    moved, tries = moved_of(record), tries_of(record)
+    return [
+        Answer("We sent", "Nothing", note="no command was ever asked for"),
+        _came_back(newest, provider, event_url),
+        _mapped_by(record),
+        _state_changed(moved, entries),
+        Answer("Downstream", "Nobody is told", note="no subscriber exists yet"),
+        _tried_again(tries),
+        _triggered_by(moved, entries, provider),
+    ]
+
+
+def _came_back(newest: Event | None, provider: str, event_url: Any) -> Answer:
+    if newest is None:
+        return Answer("Came back", "Nothing yet", note=f"no evidence from {provider}")
+    return Answer("Came back", newest.event_type, event_url(newest.pk), f"by {newest.source}, ", newest.received_at)
+
+
+def _mapped_by(record: Record) -> Answer:
+    if record.mapping is None:
+        return Answer("Mapped by", "No mapping", note="nothing was read from evidence")
+    told = sum(value is not None for value in record.data.values())
+    return Answer(
+        "Mapped by", str(record.mapping), note=f"{wording.count(told + 1, 'field')} of {len(record.data) + 1} told"
+    )
+
+
+def _state_changed(moved: Moved | None, entries: list[JournalEntry]) -> Answer:
+    if moved is None:
+        return Answer("State changed", "Never")
+    text = f"{_word(moved.before)} → {_word(moved.after)}" if moved.before else f"begins as {_word(moved.after)}"
+    line = next((e for e in entries if e.action == "record.changed" and abs((e.at - moved.at).total_seconds()) < 5), None)
+    return Answer("State changed", text, f"#entry-{line.pk}" if line else "#timeline", at=moved.at)
+
+
+def _tried_again(tries: Tries) -> Answer:
+    replays, again = tries["replays"] or 0, tries["redelivered"] or 0
+    text = "Never replayed" if not replays else f"Replayed {_times(replays)}"
+    note = f"{wording.count(again, 'event')} delivered again" if again else "nothing was delivered twice"
+    return Answer("Tried again", text, "#timeline" if replays else "", note)
+
+
+def _triggered_by(moved: Moved | None, entries: list[JournalEntry], provider: str) -> Answer:
+    if moved is None:
+        return Answer("Triggered by", "Nobody yet")
+    person = _person(moved, entries)
+    if person:
+        return Answer("Triggered by", person.actor, f"#entry-{person.pk}", person.role)
+    if moved.cause in (Cause.RECONCILIATION, Cause.PERSON):
+        return Answer("Triggered by", "A person", "#timeline", "who accepted theirs")
+    return Answer("Triggered by", provider, note="by what it told us")
+
+
+def _person(moved: Moved, entries: list[JournalEntry]) -> JournalEntry | None:
+    """Return the line of the person who replayed the event that moved the record, or accepted theirs."""
+    for entry in entries:
+        replayed = entry.action == "event.replayed" and entry.subject_id == moved.cause_id and moved.cause == Cause.EVENT
+        accepted = entry.action == "drift.accepted" and moved.cause == Cause.RECONCILIATION
+        if (replayed or accepted) and entry.at <= moved.at:
+            return entry
+    return None
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _word(state: str) -> str:
+    return state.replace("_", " ")

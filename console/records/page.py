@@ -1,0 +1,142 @@
+"""What the page of one record shows, gathered in few queries."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from django.db.models import Case, IntegerField, OuterRef, Q, Subquery, Value, When
+from django.urls import reverse
+from django.utils import timezone
+
+from console.access import get_visible
+from console.records import answers, belief, sides, timeline
+from integrations.canonical import KINDS
+from integrations.models import Event, Failure, Link, Payload, Record, Reference, Run
+
+MOST_RELATED = 8
+MOST_PAYLOADS = 5
+MOST_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class Related:
+    """Another record, and how it is tied to this one."""
+
+    record: Record
+    tie: str
+
+
+def find(request: Any, pk: int) -> Record:
+    """Return the record that the person may see, with what its answers need; raises Http404."""
+    space = request.space
+    rows = answers.with_answers(Record.objects.select_related("customer", "mapping"))
+    return get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)  # type: ignore[arg-type]
+
+
+def gather(request: Any, record: Record) -> dict[str, Any]:
+    """Return everything that the page shows."""
+    now, space, user = timezone.now(), request.space, request.user
+    connection = space.connection(record.connection_id)
+    may = partial(user.powers.may, tenant_id=record.tenant_id, connection_id=record.connection_id)
+    references = list(Reference.objects.filter(record=record).order_by("id"))
+    links = list(_links(record))
+    failures = open_failures(record) if record.stuck_since else []
+    events = newest_events(record)
+    stretch = timeline_of(request, record, now)
+    url_of = partial(_url_of, space)
+    linked = {link.field: link.target for link in links if link.record_id == record.pk}
+    waiting = failures[0].event if failures else None
+    return {
+        "record": record,
+        "kind": KINDS[record.kind],
+        "connection": connection,
+        "references": references,
+        "match": match_of(record),
+        "belief": belief.tell(
+            belief.Teller(record, linked, now, url_of), failures[0] if failures else None, connection.name
+        ),
+        "answers": answers.answers(
+            record,
+            events[0] if events else None,
+            [line.entry for line in stretch.lines],
+            connection.name,
+            lambda event_pk: reverse("event", args=(*space.args, event_pk)),
+        ),
+        "failures": failures[:MOST_FAILURES],
+        "more_failures": len(failures) - MOST_FAILURES,
+        "sides": sides.read(
+            record, references, connection, waiting=waiting, personal=may("see_personal"), run=run_asked(request, record)
+        ),
+        "stretch": stretch,
+        "related": related(record, links),
+        "events": events[:MOST_PAYLOADS],
+        "kept": answers.tries_of(record)["events"],
+        "may_check": may("reconcile") and not connection.disabled_at,
+        "may_replay": may("replay"),
+        "may_note": may("annotate"),
+        "may_see_drift": may("see_drift"),
+    }
+
+
+def match_of(record: Record) -> tuple[str, str]:
+    """Say how belief stands to the provider's newest word: a word of the topic "match", and its text."""
+    if record.open_drift:
+        fields = "1 field" if record.open_drift == 1 else f"{record.open_drift} fields"
+        return "differs", f"differs in {fields}"
+    return ("behind", "behind its evidence") if record.stuck_since else ("matches", "matches")
+
+
+def timeline_of(request: Any, record: Record, now: datetime) -> timeline.Stretch:
+    """Return the stretch of the timeline that the address asks for."""
+    place = request.GET.get("place", "")
+    return timeline.read(
+        record,
+        now,
+        place=int(place) if place.isascii() and place.isdigit() and len(place) < 19 else None,
+        oldest_first=request.GET.get("order") == "oldest",
+        seen=request.GET.get("seen", ""),
+    )
+
+
+def open_failures(record: Record) -> list[Failure]:
+    """Return what keeps a record stuck: what asks for a person first, then the oldest."""
+    rows = Failure.objects.filter(record=record, resolved_at__isnull=True, event__isnull=False)
+    found = rows.select_related("problem__assigned_to", "event").order_by("at")
+    return sorted(found, key=lambda failure: bool(failure.event and failure.event.state != "parked"))
+
+
+def newest_events(record: Record) -> list[Event]:
+    """Return a record's newest events, each with the size of its payload."""
+    kept = Payload.objects.filter(pk=OuterRef("payload_id"), at=OuterRef("payload_at"))  # type: ignore[misc]
+    rows = Event.objects.filter(record=record).annotate(size=Subquery(kept.values("size")[:1]))
+    return list(rows.order_by("-id")[:MOST_PAYLOADS])
+
+
+def run_asked(request: Any, record: Record) -> Run | None:
+    """Return the check that the address speaks of."""
+    pk = request.GET.get("check", "")
+    if not (pk.isascii() and pk.isdigit() and len(pk) < 19):
+        return None
+    return Run.objects.visible_to(request.user).filter(pk=int(pk), connection_id=record.connection_id).first()
+
+
+def _links(record: Record) -> Any:
+    """Return the links from a record first, then the newest ones to it."""
+    own_first = Case(When(record=record, then=Value(0)), default=Value(1), output_field=IntegerField())
+    rows = Link.objects.filter(Q(record=record) | Q(target=record)).select_related("record", "target")
+    return rows.order_by(own_first, "-id")[:MOST_RELATED]
+
+
+def related(record: Record, links: list[Link]) -> list[Related]:
+    """Return the records tied to this one, each once."""
+    found: dict[int, Related] = {}
+    for link in links:
+        own = link.record_id == record.pk
+        other = link.target if own else link.record
+        found.setdefault(other.pk, Related(other, link.field.replace("_", " ") if own else other.kind))
+    return list(found.values())
+
+
+def _url_of(space: Any, record: Record) -> str:
+    return reverse("record", args=(*space.args, record.pk))

@@ -1,0 +1,113 @@
+"""Ours and theirs: what we believe, field by field, against what the provider showed last."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from console import values
+from integrations.models import OPEN_STATES, Connection, Drift, DriftStatus, Event, Record, Reference, Run, WorkState
+from integrations.models.drift import EXISTENCE
+from integrations.workflow.evidence import read_events
+
+#: Fields that are shown though they match: the state and what comes first in the kind.
+ALWAYS = 5
+
+
+@dataclass(frozen=True)
+class Side:
+    """One field: ours, theirs where it differs, and what is wrong where theirs could not be read."""
+
+    name: str
+    ours: str
+    theirs: str = ""
+    problem: str = ""
+
+    @property
+    def differs(self) -> bool:
+        return bool(self.theirs or self.problem)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The panel. `as_of` is when the provider last told; `waiting` the evidence that belief does not follow."""
+
+    rows: list[Side]
+    rest: list[Side]
+    as_of: datetime | None
+    waiting: Event | None
+    fault: str
+    run: Run | None = None
+
+    @property
+    def differing(self) -> int:
+        return sum(row.differs for row in self.rows)
+
+    @property
+    def checking(self) -> bool:
+        return self.run is not None and is_under_way(self.run)
+
+    @property
+    def finding(self) -> str:
+        """What a check that is over found, in words; "" where none was asked."""
+        if self.run is None or self.checking:
+            return ""
+        if self.run.state == WorkState.PARKED:
+            return "The check could not be done."
+        if self.run.state == WorkState.DISMISSED:
+            return "The check was cancelled."
+        return "Just checked: both sides are equal." if not self.differing else "Just checked: they differ."
+
+
+def read(
+    record: Record,
+    references: list[Reference],
+    connection: Connection,
+    *,
+    waiting: Event | None,
+    personal: bool,
+    run: Run | None = None,
+) -> Sides:
+    """Return both sides. Where evidence waits, theirs is what it says as far as the mapping reads it."""
+    theirs, problems, fault = _newest(waiting, connection, record) if waiting else ({}, {}, "")
+    if record.open_drift:
+        open_rows = Drift.objects.filter(record=record, status=DriftStatus.OPEN)
+        theirs = {drift.field: drift.theirs for drift in open_rows} | theirs
+    rows = [_side(record, name, value, theirs, problems, personal) for name, value in _believed(record, theirs)]
+    differing = [row for row in rows if row.differs]
+    same = [row for row in rows if not row.differs]
+    shown = max(0, ALWAYS - len(differing))
+    as_of = max((reference.checked_at for reference in references), default=None)
+    return Sides(differing + same[:shown], same[shown:], as_of, waiting, fault, run)
+
+
+def _believed(record: Record, theirs: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Return our fields, the state first; existence only where it is what differs."""
+    existence = [(EXISTENCE, "absent" if record.state == "deleted" else "present")] if EXISTENCE in theirs else []
+    names = [name for name in values.sorts(record.kind) if name != "state"] or list(record.data)
+    return [*existence, ("state", record.state), *((name, record.data.get(name)) for name in names)]
+
+
+def _side(
+    record: Record, name: str, value: Any, theirs: dict[str, Any], problems: dict[str, str], personal: bool
+) -> Side:
+    currency = record.data.get("currency") or ""
+    ours = values.shown(record.kind, name, value, currency=currency, personal=personal)
+    other = ""
+    if name in theirs and theirs[name] != value:
+        other = values.shown(record.kind, name, theirs[name], currency=currency, personal=personal)
+    return Side(values.name_of(name), ours, other, problems.get(name, ""))
+
+
+def _newest(event: Event, connection: Connection, record: Record) -> tuple[dict[str, Any], dict[str, str], str]:
+    """Return what waiting evidence says: values by field, what is wrong by field, and why it waits."""
+    (read_event,) = read_events([event], {connection.pk: connection})
+    told = {line.field: line.value for line in read_event.trace if not line.problem and not line.kept}
+    wrong = {line.field: line.problem for line in read_event.trace if line.problem}
+    return told, wrong, read_event.fault.message if read_event.fault else ""
+
+
+def is_under_way(run: Run) -> bool:
+    """Say whether a check is not over: its run, or the comparison of what the run fetched."""
+    if run.state in (WorkState.READY, WorkState.LEASED, WorkState.WAITING, WorkState.HELD):
+        return True
+    return run.state == WorkState.DONE and run.events.filter(state__in=OPEN_STATES).exclude(state=WorkState.PARKED).exists()

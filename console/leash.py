@@ -10,6 +10,7 @@ folders, and nothing else is loosened: inside a user namespace where that is pos
 unprivileged user of the system who keeps the one capability of passing through closed folders.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -17,7 +18,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 47, 2
+PR_SET_PDEATHSIG, PR_SET_KEEPCAPS, PR_SET_SECUREBITS, PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 1, 8, 28, 47, 2
+SECBIT_NO_SETUID_FIXUP = 4
 CLONE_NEWUSER = 0x10000000
 CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 1, 2
@@ -87,6 +89,9 @@ def drop_privileges() -> None:
     uid, gid = somebody()
     kept = next((bit for bit in (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if permitted() >> bit & 1), None)
     call(libc.prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    with contextlib.suppress(PermissionError):
+        # Without it access(2), by which initdb finds its fellow programs, knows no capabilities.
+        call(libc.prctl, PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

@@ -1,6 +1,7 @@
 """The embedded servers: real ones, in folders of the test."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -95,6 +96,8 @@ def test_root_without_namespaces_becomes_an_ordinary_user(tmp_path: Path, monkey
     text = embedded.LEASH.read_text().replace("call(libc.unshare, CLONE_NEWUSER)", "raise PermissionError(1, 'no')")
     forbidding.write_text(text)
     monkeypatch.setattr(embedded, "LEASH", forbidding)
+    programs = Path(shutil.copytree(embedded._postgres("postgres").parents[1], closed / "wheel"))
+    monkeypatch.setattr(embedded, "_postgres", lambda name: programs / "bin" / name)
 
     server = start_postgres(closed / "postgres", durable=False)
     uids = psutil.Process(server.process.pid).uids()

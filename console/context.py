@@ -1,5 +1,6 @@
 """What the frame of every page needs: where one is, where one can go, and what waits there."""
 
+import re
 from typing import Any
 
 from django.db.models import Count
@@ -8,6 +9,9 @@ from django.utils import timezone
 
 from console.spaces import spaces_of
 from integrations.models import Drift, DriftStatus, Problem
+
+#: A host that is an IP address, with or without a port.
+NUMBERS = re.compile(r"(\[[0-9a-fA-F:.]+\]|[0-9.]+)(:\d+)?")
 
 SETUP = "Evidence and setup"
 
@@ -31,7 +35,14 @@ def frame(request: Any) -> dict[str, Any]:
     user = getattr(request, "user", None)
     space = getattr(request, "space", None)
     if user is None or not user.is_authenticated:
-        return {"now": timezone.now(), "space": None, "nav": [], "spaces": []}
+        return {
+            "now": timezone.now(),
+            "space": None,
+            "nav": [],
+            "spaces": [],
+            # Passkeys belong to a domain name, an address of numbers has none (WebAuthn, section 5.1.3).
+            "named_host": not NUMBERS.fullmatch(request.get_host()),
+        }
     if space is None:
         return {"now": timezone.now(), "space": None, "nav": [], "spaces": spaces_of(user), "person_roles": ""}
     if request.htmx:

@@ -1,10 +1,16 @@
-"""Nobody signs up by themselves: administrators give people access."""
+"""Signing in: nobody signs up by themselves, and every sign-in is in the journal."""
 
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.http import HttpRequest
+
+from console.models import User
+from console.spaces import spaces_of
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Lane
 
 
 class ClosedSignup(DefaultAccountAdapter):  # type: ignore[misc]
@@ -17,3 +23,39 @@ class ClosedSocialSignup(DefaultSocialAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """Return False: single sign-on opens existing accounts only."""
         return False
+
+
+def note_sign_in(request: HttpRequest, user: Any, **_: Any) -> None:
+    """Write a sign-in to the journal of each space that the person enters by it."""
+    _note(request, user, "person.signed_in", f"{user.name} signed in")
+
+
+def note_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
+    """Write a sign-out to the journal, where somebody was signed in at all."""
+    if user is not None and user.is_authenticated:
+        _note(request, user, "person.signed_out", f"{user.name} signed out")
+
+
+def note_refusal(request: HttpRequest | None = None, credentials: Any = None, **_: Any) -> None:
+    """Write a sign-in that failed to the journal of the spaces of the person whose address was used."""
+    given = credentials or {}
+    email = given.get("email") or given.get("login") or given.get("username")
+    user = User.objects.filter(email__iexact=str(email)).first() if email else None
+    if request is not None and user is not None:
+        _note(request, user, "person.refused", f"A sign-in as {user.name} failed")
+
+
+def _note(request: HttpRequest, user: User, action: str, summary: str) -> None:
+    actor = Actor(user.pk, user.name, "", request.META.get("REMOTE_ADDR") or "", getattr(request, "request_id", ""))
+    write(
+        Entry(
+            tenant_id=way.tenant.pk,
+            environment=way.environment,
+            lane=Lane.PEOPLE,
+            action=action,
+            summary=summary,
+            outcome=action.partition(".")[2].replace("_", " "),
+            actor=actor,
+        )
+        for way in spaces_of(user)
+    )

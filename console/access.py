@@ -124,10 +124,12 @@ def _apply(user: User, tenant: Tenant, connection: Connection | None) -> None:
     user.__dict__.pop("powers", None)
 
 
-def people_with(action: str, tenant: Tenant) -> "models.QuerySet[User]":
-    """Return the people who may do `action` at the whole tenant."""
+def people_with(action: str, tenant: Tenant, connection: Connection | None = None) -> "models.QuerySet[User]":
+    """Return the people who may do `action` at the whole tenant, or there and at one of its connections."""
     roles = [role for role, actions in ROLE_ACTIONS.items() if action in actions]
-    return User.objects.filter(grants__tenant=tenant, grants__role__in=roles, is_active=True).distinct()
+    where = models.Q(connection=None) | models.Q(connection=connection)
+    held = Grant.objects.filter(where, tenant=tenant, role__in=roles)
+    return User.objects.filter(pk__in=held.values("user_id"), is_active=True)
 
 
 class Forbidden(PermissionDenied):

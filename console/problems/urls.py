@@ -1,5 +1,12 @@
 """Addresses of the problems pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.problems import views
+
+urlpatterns = [
+    path("", views.problems, name="problems"),
+    path("<int:pk>/", views.problem, name="problem"),
+    path("<int:pk>/assign/", views.assign, name="problem_assign"),
+    path("<int:pk>/name/", views.name, name="problem_name"),
+]

@@ -42,7 +42,7 @@ def name(problem: Problem, *, category: str, actor: Actor, reason: str) -> None:
     held = _locked(problem)
     if not reason.strip():
         raise Refusal("Give a reason: who meets this failure next will read it.")
-    if category not in Category or category == Category.UNKNOWN:
+    if category not in set(Category) - {Category.UNKNOWN}:
         raise Refusal("Choose one of the named categories.")
     if category == held.category:
         raise Refusal(f"It is called {category} already.")

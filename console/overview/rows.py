@@ -1,0 +1,140 @@
+"""One row a connection: everything that says whether it needs somebody, read by a fixed number of queries."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Count, Min, Sum
+
+from integrations.health.backlog import Backlog, backlogs_of
+from integrations.health.freshness import WORST_FIRST, Freshness, freshness_of, worst
+from integrations.health.rates import Count as Done
+from integrations.health.rates import Rates, latencies_of, rates_of
+from integrations.models import Connection, Problem, Run, RunKind, WorkState
+
+NOBODY = "nobody"
+
+
+@dataclass
+class Owned:
+    """Open problems of one owner at one connection."""
+
+    problems: int
+    items: int
+    oldest_at: datetime
+
+
+@dataclass
+class Row:
+    """A connection as the overview shows it."""
+
+    connection: Connection
+    streams: list[Freshness]
+    rates: Rates
+    latency: float | None
+    backlog: Backlog
+    owned: dict[str, Owned] = field(default_factory=dict)
+    first_syncs: list[Run] = field(default_factory=list)
+
+    @property
+    def freshness(self) -> Freshness | None:
+        """What stands for all streams: the worst."""
+        return worst(self.streams)
+
+    @property
+    def last_hour(self) -> Done:
+        return self.rates.last_hour
+
+    @property
+    def failing(self) -> bool:
+        """Whether more than one try in five failed in the last hour."""
+        hour = self.rates.last_hour
+        return hour.failed > 0 and hour.failed * 4 > hour.done
+
+    @property
+    def asked(self) -> list[tuple[str, int]]:
+        """(owner, open problems) for each role that is asked."""
+        return sorted((owner, each.problems) for owner, each in self.owned.items() if owner != NOBODY)
+
+    @property
+    def late(self) -> list[Freshness]:
+        return [each for each in self.streams if each.late]
+
+    @property
+    def needs_someone(self) -> bool:
+        """Whether a person is asked: a problem has an owner, or data is late and nobody chose that."""
+        return bool(self.asked or self.late or any(each.word == "never" for each in self.streams))
+
+    def badness(self) -> tuple[bool, int, int, int, str]:
+        """Order rows by it, the worst first."""
+        fresh = self.freshness
+        return (
+            not self.needs_someone,
+            -sum(number for _, number in self.asked),
+            WORST_FIRST.index(fresh.word) if fresh else len(WORST_FIRST),
+            -self.backlog.of(WorkState.PARKED),
+            self.connection.name.casefold(),
+        )
+
+
+def read_rows(connections: Sequence[Connection], now: datetime) -> list[Row]:
+    """Return the rows of a space's connections, the worst first. Six queries, one more during a first sync."""
+    ids = [connection.pk for connection in connections]
+    if not ids:
+        return []
+    streams, rates, latencies = freshness_of(connections, now), rates_of(ids, now), latencies_of(ids, now)
+    backlogs, owned = backlogs_of(ids), _owned(ids)
+    syncs = _first_syncs(streams)
+    rows = [
+        Row(
+            connection=connection,
+            streams=streams[connection.pk],
+            rates=rates[connection.pk],
+            latency=latencies.get(connection.pk),
+            backlog=backlogs[connection.pk],
+            owned=owned.get(connection.pk, {}),
+            first_syncs=syncs.get(connection.pk, []),
+        )
+        for connection in connections
+    ]
+    return sorted(rows, key=Row.badness)
+
+
+def _owned(ids: Sequence[int]) -> dict[int, dict[str, Owned]]:
+    found: dict[int, dict[str, Owned]] = {}
+    rows = (
+        Problem.objects.filter(connection_id__in=ids, open_count__gt=0)
+        .values("connection_id", "owner")
+        .annotate(problems=Count("pk"), items=Sum("open_count"), oldest_at=Min("first_seen_at"))
+        .order_by()
+    )
+    for row in rows:
+        owned = Owned(row["problems"], row["items"], row["oldest_at"])
+        found.setdefault(row["connection_id"], {})[row["owner"]] = owned
+    return found
+
+
+def _first_syncs(streams: Mapping[int, list[Freshness]]) -> dict[int, list[Run]]:
+    """Return the first syncs that are under way, by connection; asks nothing where all are done."""
+    awaited = [each.stream.pk for found in streams.values() for each in found if not each.stream.first_sync_done_at]
+    if not awaited:
+        return {}
+    runs: dict[int, list[Run]] = {}
+    under_way = (WorkState.READY, WorkState.LEASED, WorkState.WAITING)
+    for run in Run.objects.filter(stream_id__in=awaited, kind=RunKind.SYNC, state__in=under_way).select_related(
+        "stream"
+    ):
+        runs.setdefault(run.connection_id, []).append(run)
+    return runs
+
+
+def by_owner(rows: Sequence[Row]) -> dict[str, Owned]:
+    """Return the open problems of all rows by owner."""
+    found: dict[str, Owned] = {}
+    for row in rows:
+        for owner, each in row.owned.items():
+            before = found.get(owner, Owned(0, 0, each.oldest_at))
+            found[owner] = Owned(
+                before.problems + each.problems, before.items + each.items, min(before.oldest_at, each.oldest_at)
+            )
+    return found

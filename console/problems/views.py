@@ -1,0 +1,154 @@
+"""Problems: what fails in the same way, whose it is, and what comes next."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.vary import vary_on_headers
+
+from console.access import get_visible, in_space, people_with, require
+from console.context import may_here
+from console.keyset import Place
+from console.models import User
+from console.problems import listing, page
+from console.problems.forms import AssignForm, NameForm
+from console.questions import Question, ask
+from integrations.failures import triage
+from integrations.failures.categories import POLICIES, Category
+from integrations.failures.trend import trends_of
+from integrations.models import Problem
+
+GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _visible(request: Any) -> "QuerySet[Problem]":
+    space = request.space
+    return Problem.objects.visible_to(request.user).filter(tenant=space.tenant, environment=space.environment)
+
+
+@require_GET
+@vary_on_headers("HX-Request")
+@in_space()
+def problems(request: Any) -> HttpResponse:
+    """Show the problems that match: the page, or its rows for htmx."""
+    space, now, visible = request.space, timezone.now(), _visible(request)
+    filters = listing.chosen(request.GET, space.connections)
+    cut = listing.page(listing.narrowed(filters, visible, request.user), Place.read(request.GET))
+    context = {
+        "now": now,
+        "cut": cut,
+        "lines": listing.lines(cut.rows, now),
+        "filters": [filters[name] for name in ("connection", "category", "assigned")],
+        "filtered": any(filters[name].chosen for name in ("connection", "category", "assigned")),
+        "resolved": listing.resolved(filters),
+        "keep": [(name, value) for name in ("owner", "state") for value in filters[name].chosen],
+        "tabs": listing.tabs(filters, visible, space),
+        "may_assign": may_here(request.user, space, "annotate"),
+        "may_name": may_here(request.user, space, "name_failure"),
+    }
+    return render(request, "problems/_list.html" if request.htmx else "problems/problems.html", context)
+
+
+@require_GET
+@vary_on_headers("HX-Request")
+@in_space()
+def problem(request: Any, pk: int) -> HttpResponse:
+    """Show one problem: what to do, samples, what it affects, and what people did about it."""
+    found, now = _problem(request, pk), timezone.now()
+    cut = page.affected(found, Place.read(request.GET))
+    if request.htmx:
+        return render(request, "problems/_affected.html", {"problem": found, "cut": cut, "now": now})
+    powers, where = request.user.powers, {"tenant_id": found.tenant_id, "connection_id": found.connection_id}
+    trend = trends_of([found.pk], now)[found.pk]
+    context = {
+        "now": now,
+        "problem": found,
+        "trend": trend,
+        "sentence": page.sentence(found, trend, now),
+        "samples": page.samples(found, personal=powers.may("see_personal", **where)),
+        "cut": cut,
+        "history": page.history(found),
+        "may_assign": powers.may("annotate", **where),
+        "may_name": powers.may("name_failure", **where) and triage.can_be_named(found),
+        "may_replay": powers.may("replay", **where),
+    }
+    return render(request, "problems/problem.html", context)
+
+
+@GET_OR_POST
+@in_space("annotate")
+def assign(request: Any, pk: int) -> HttpResponse:
+    """Hand a problem to somebody, or take it on."""
+    found = _problem(request, pk, "annotate")
+    me = str(found.assigned_to_id or request.user.pk)
+    form = AssignForm(request.POST or None, initial={"person": me}, people=_people(request, found), me=request.user)
+
+    def do(reason: str) -> str:
+        whom = form.chosen
+        triage.assign(found, user=whom, actor=request.actor)
+        return f"{whom.name} takes care of {found}." if whom else f"Nobody has {found}; it waits for {found.owner}."
+
+    question = Question(
+        question=f"Who takes care of {found}?",
+        text=f"{found.title}. It stays with {found.owner} as a role; the name says who of them does it.",
+        act=f"Hand over {found}",
+        form=form,
+        back_url=_url(request, found),
+    )
+    return ask(request, question, do)
+
+
+@GET_OR_POST
+@in_space("name_failure")
+def name(request: Any, pk: int) -> HttpResponse:
+    """Give an unknown failure its category."""
+    found = _problem(request, pk, "name_failure")
+    form = NameForm(
+        request.POST or None, initial={} if found.category == Category.UNKNOWN else {"category": found.category}
+    )
+
+    def do(reason: str) -> str:
+        category = form.cleaned_data["category"]
+        triage.name(found, category=category, actor=request.actor, reason=reason)
+        return f"{found} is called {category} now; its owner is {POLICIES[Category(category)].owner}."
+
+    question = Question(
+        question=f"What is “{found.title}”?",
+        text="All failures of this kind, waiting and to come, get the category, its owner and its next step.",
+        act=f"Name {found}",
+        keep="Leave it unknown" if found.category == Category.UNKNOWN else "Leave it as it is",
+        reason="Shown in the problem's history, to whoever meets this failure next.",
+        form=form,
+        template="problems/name.html",
+        more={"policies": [(each.value, POLICIES[each]) for each in Category if each != Category.UNKNOWN]},
+        back_url=_url(request, found),
+    )
+    return ask(request, question, do)
+
+
+def _problem(request: Any, pk: int, action: str = "") -> Problem:
+    """Return one problem of the space: Http404 where it is hidden, `Forbidden` without `action` at its connection."""
+    found = get_visible(
+        Problem.objects.select_related("connection__tenant", "assigned_to"),
+        request.user,
+        pk=pk,
+        tenant=request.space.tenant,
+        environment=request.space.environment,
+    )
+    if action:
+        require(request.user, action, tenant_id=found.tenant_id, connection_id=found.connection_id)
+    return found
+
+
+def _people(request: Any, found: Problem) -> list[User]:
+    """Return who may take care of it: those who may annotate there; the one who asks comes first."""
+    people = people_with("annotate", found.connection.tenant, found.connection)
+    return sorted(people, key=lambda person: (person.pk != request.user.pk, person.name))
+
+
+def _url(request: Any, found: Problem) -> str:
+    return reverse("problem", args=[*request.space.args, found.pk])

@@ -181,7 +181,8 @@ def _explain(folder: Path, log: str) -> str:
         return f"another PostgreSQL already runs in {folder}: stop that console first"
     if "No space left" in log or shutil.disk_usage(folder).free < FULL_BYTES:
         return f"PostgreSQL cannot start in {folder}: the disk is full"
-    return f"PostgreSQL cannot start in {folder}: {last_words(log)} (move the folder away to begin anew)"
+    advice = " (move the folder away to begin anew)" if (folder / "data").exists() else ""
+    return f"PostgreSQL cannot start in {folder}: {last_words(log)}{advice}"
 
 
 def _make_cluster(data: Path) -> None:

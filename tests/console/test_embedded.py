@@ -96,8 +96,11 @@ def test_root_without_namespaces_becomes_an_ordinary_user(tmp_path: Path, monkey
     text = embedded.LEASH.read_text().replace("call(libc.unshare, CLONE_NEWUSER)", "raise PermissionError(1, 'no')")
     forbidding.write_text(text)
     monkeypatch.setattr(embedded, "LEASH", forbidding)
-    programs = Path(shutil.copytree(embedded._postgres("postgres").parents[1], closed / "wheel"))
-    monkeypatch.setattr(embedded, "_postgres", lambda name: programs / "bin" / name)
+    installed = embedded._postgres("postgres").parents[1]
+    shutil.copytree(installed, closed / "wheel" / installed.name)
+    libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
+    shutil.copytree(libraries, closed / libraries.name)
+    monkeypatch.setattr(embedded, "_postgres", lambda name: closed / "wheel" / installed.name / "bin" / name)
 
     server = start_postgres(closed / "postgres", durable=False)
     uids = psutil.Process(server.process.pid).uids()

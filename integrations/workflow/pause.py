@@ -122,18 +122,13 @@ def end_due() -> int:
 
 def hold_strays() -> int:
     """Mark as held what arrived in the very moment of a pause; return how many."""
-    with database.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE integrations_event e SET state = 'held'
-            FROM integrations_connection c
-            LEFT JOIN integrations_stream s ON s.connection_id = c.id AND s.paused_at IS NOT NULL
-            WHERE e.connection_id = c.id AND e.state IN ('ready', 'waiting')
-              AND (c.paused_at IS NOT NULL OR s.resource = e.resource)
-              AND (c.paused_at IS NOT NULL OR s.id IS NOT NULL)
-            """
-        )
-        return int(cursor.rowcount)
+    held = 0
+    loose = [WorkState.READY, WorkState.WAITING]
+    for connection in Connection.objects.filter(paused_at__isnull=False):
+        held += _events(connection).filter(state__in=loose).update(state=WorkState.HELD)
+    for stream in Stream.objects.filter(paused_at__isnull=False).select_related("connection"):
+        held += _events(stream).filter(state__in=loose).update(state=WorkState.HELD)
+    return held
 
 
 def held_count(target: Target) -> int:

@@ -161,6 +161,8 @@ def with_receiver(django: Application) -> Application:
             await django(scope, receive, send)
         elif scope["type"] == "lifespan":
             await lifespan(receive, send)
+            if ending := receivers.pop(id(asyncio.get_running_loop()), None):
+                await ending.keeper.close()
 
     return application
 

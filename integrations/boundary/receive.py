@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 #: Where the envelope cannot be read, the bytes themselves are the identity of the evidence.
 UNREADABLE = "unreadable"
+#: How often a batch is written that loses a deadlock against workers who settle the same events.
+DEADLOCKS = 5
 
 
 @dataclass(frozen=True)
@@ -45,10 +47,10 @@ def read_envelope(gate: Gate, body: bytes, at: datetime) -> Item:
         item = gate.adapter.parse(body, at)
     except UnusableEvent as unusable:
         return unusable.item
-    except Fault as fault:
+    except Fault:
         return Item(
             event_id=f"sha256:{sha256(body).hexdigest()}",
-            event_type=UNREADABLE if ":" not in fault.code else fault.code.partition(":")[2][:120],
+            event_type=UNREADABLE,
             resource="",
             external_id="",
             occurred_at=at,
@@ -141,6 +143,7 @@ class Keeper:
     most: int = 256
     _waiting: list[tuple[Arrival, "asyncio.Future[Outcome]"]] = field(default_factory=list)
     _running: bool = False
+    _task: "asyncio.Task[None] | None" = None
     _connection: psycopg.AsyncConnection[Any] | None = None
 
     async def keep(self, arrival: Arrival) -> Outcome:
@@ -167,7 +170,7 @@ class Keeper:
             if firsts.setdefault(identity(arrival), (arrival, future))[1] is not future:
                 self._waiting.append((arrival, future))
         try:
-            outcomes = await self._write([arrival for arrival, _ in firsts.values()])
+            outcomes = await self._write_surely([arrival for arrival, _ in firsts.values()])
         except psycopg.DataError as error:
             if len(firsts) == 1:
                 _fail(firsts.values(), error)
@@ -176,8 +179,9 @@ class Keeper:
                     await self._commit([pair])
             return
         except Exception as error:  # every caller must learn that nothing was kept
-            log.exception("A batch of %d webhooks was not kept", len(firsts))
-            self._connection = None
+            # Without its text, which may quote rows.
+            log.error("A batch of %d webhooks was not kept: %s", len(firsts), type(error).__name__)
+            await self._disconnect()
             _fail(firsts.values(), error)
             return
         for key, (_, future) in firsts.items():
@@ -185,6 +189,28 @@ class Keeper:
                 future.set_result(outcomes.get(key, "disabled"))
         if "kept" in outcomes.values():
             self.awake()
+
+    async def close(self) -> None:
+        """Finish what is under way and leave the database."""
+        if self._task is not None:
+            await self._task
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+        self._connection = None
+
+    async def _write_surely(self, arrivals: list[Arrival]) -> dict[tuple[int, str], Outcome]:
+        """Write; again where the database broke a deadlock with a worker, since then nothing was written."""
+        lost = 0
+        while True:
+            try:
+                return await self._write(arrivals)
+            except psycopg.errors.DeadlockDetected:
+                lost += 1
+                if lost == DEADLOCKS:
+                    raise
 
     async def _write(self, arrivals: list[Arrival]) -> dict[tuple[int, str], Outcome]:
         # Sorted, so that two processes with overlapping batches lock the same rows in the same order.

@@ -1,5 +1,25 @@
-"""Addresses of the connections pages."""
+"""Addresses of connections, their streams, runs and secrets."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.connections import actions, secrets, views
+
+urlpatterns = [
+    path("", views.connections, name="connections"),
+    path("<int:pk>/", views.connection, name="connection"),
+    path("<int:pk>/streams/", views.streams, name="connection_streams"),
+    path("<int:pk>/secrets/", views.secrets, name="connection_secrets"),
+    path("<int:pk>/pause/", actions.pause, name="connection_pause"),
+    path("<int:pk>/resume/", actions.resume, name="connection_resume"),
+    path("<int:pk>/disable/", actions.disable, name="connection_disable"),
+    path("<int:pk>/enable/", actions.enable, name="connection_enable"),
+    path("<int:pk>/run/", actions.run_all, name="connection_run"),
+    path("<int:pk>/settings/", actions.edit_settings, name="connection_settings"),
+    path("<int:pk>/secrets/<slug:purpose>/rotate/", secrets.rotate, name="credential_rotate"),
+    path("secrets/<int:pk>/cancel/", secrets.cancel, name="credential_cancel"),
+    path("secrets/<int:pk>/revoke/", secrets.revoke, name="credential_revoke"),
+    path("streams/<int:pk>/run/", actions.run_stream, name="stream_run"),
+    path("streams/<int:pk>/pause/", actions.pause_stream, name="stream_pause"),
+    path("streams/<int:pk>/resume/", actions.resume_stream, name="stream_resume"),
+    path("runs/<int:pk>/cancel/", actions.cancel_run, name="run_cancel"),
+]

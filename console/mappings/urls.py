@@ -1,5 +1,11 @@
 """Addresses of the mappings pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.mappings import views
+
+urlpatterns = [
+    path("", views.mappings, name="mappings"),
+    path("<int:pk>/", views.mapping, name="mapping"),
+    path("<int:pk>/edit/", views.edit, name="mapping_edit"),
+]

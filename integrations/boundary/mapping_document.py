@@ -213,9 +213,12 @@ def load_document(source: bytes) -> MappingDocument:
     try:
         return MappingDocument.model_validate({"resources": tables, "currency_decimals": decimals})
     except ValidationError as error:
-        raise MappingDocumentError("\n".join(_line(detail) for detail in error.errors())) from None
+        raise MappingDocumentError("\n".join(fault_in_words(detail) for detail in error.errors())) from None
 
 
-def _line(detail: Any) -> str:
-    place = ".".join(str(part) for part in detail["loc"] if part != "resources")
-    return f"{place}: {detail['msg'].removeprefix('Value error, ')}" if place else str(detail["msg"])
+def fault_in_words(detail: Any, resource: str = "") -> str:
+    """Return one of pydantic's faults as a line: where it stands, and what is wrong. Inside of `resource`, if given."""
+    path = [str(part) for part in detail["loc"] if part != "resources"]
+    place = ".".join(path[1:] if resource and path[:1] == [resource] else path)
+    text = detail["msg"].removeprefix("Value error, ")
+    return f"{place}: {text}" if place else str(text)

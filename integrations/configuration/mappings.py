@@ -9,10 +9,13 @@ from django.db import transaction
 from django.utils import timezone
 from pydantic import ValidationError
 
-from integrations.boundary.mapping_document import MappingDocument
+from integrations.boundary.mapping_document import MappingDocument, fault_in_words
+from integrations.configuration.rules import difference
 from integrations.journal.actor import Actor
-from integrations.models import Connection, Mapping, MappingState
+from integrations.journal.write import Entry, write
+from integrations.models import Connection, Lane, Mapping, MappingState
 from integrations.providers.mapping_files import mapping_file
+from integrations.workflow.errors import Refusal
 
 #: Key of the document-wide table that is kept beside each resource's rules.
 DECIMALS = "currency_decimals"
@@ -74,15 +77,39 @@ def _load(ids: tuple[tuple[str, int], ...]) -> InForce:
 
 
 class BadRules(ValueError):
-    """The rules are not a valid mapping; the text names each fault."""
+    """The rules are not a valid mapping; the text names each fault, `faults` holds them one by one."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
 
 
 @transaction.atomic
-def publish(connection: Connection, resource: str, rules: dict[str, Any], *, actor: Actor, reason: str) -> Mapping:
-    """Publish new rules for one resource as its next version; the one before is retired. Raises `BadRules`."""
+def publish(
+    connection: Connection,
+    resource: str,
+    rules: dict[str, Any],
+    *,
+    actor: Actor,
+    reason: str,
+    over: int | None = None,
+) -> Mapping:
+    """Publish new rules for one resource as its next version; the one before is retired.
+
+    `over` is the version that the rules were written over. Raises `BadRules`, and `Refusal` when
+    another version is in force by now, nothing differs, or there is no reason.
+    """
     current = Mapping.objects.select_for_update().get(
         connection=connection, resource=resource, state=MappingState.PUBLISHED
     )
+    if over is not None and over != current.version:
+        raise Refusal(f"{current.published_by} published v{current.version} meanwhile. Begin from that.")
+    if not reason.strip():
+        raise Refusal("Give a reason: it is kept in the history with your name.")
+    document_with(connection, current, rules)
+    changes = difference(current.rules["rules"], rules)
+    if not changes:
+        raise Refusal(f"These are the rules of v{current.version}. Nothing was published.")
     draft = Mapping(
         connection=connection,
         resource=resource,
@@ -93,21 +120,50 @@ def publish(connection: Connection, resource: str, rules: dict[str, Any], *, act
         published_at=timezone.now(),
         published_by=actor.name,
     )
-    _check(connection, draft)
     current.state = MappingState.RETIRED
-    current._change_reason = f"Replaced by v{draft.version}: {reason}"  # type: ignore[attr-defined]
-    current.save()
-    draft._change_reason = reason  # type: ignore[attr-defined]
-    draft.save()
+    _keep(current, actor, f"Replaced by v{draft.version}: {reason}")
+    _keep(draft, actor, reason)
+    _note(draft, changes, actor, reason)
     return draft
 
 
-def _check(connection: Connection, draft: Mapping) -> None:
+def document_with(connection: Connection, current: Mapping, rules: dict[str, Any]) -> MappingDocument:
+    """Return the connection's document with other rules in the place of `current`; raises `BadRules`."""
+    if rules.get("kind", current.kind) != current.kind:
+        raise BadRules([f"kind: {current.resource} leads to {current.kind}; another kind needs a mapping of its own"])
     others = Mapping.objects.filter(connection=connection, state=MappingState.PUBLISHED).exclude(
-        resource=draft.resource
+        resource=current.resource
     )
-    tables = {m.resource: m.rules["rules"] for m in others} | {draft.resource: draft.rules["rules"]}
+    tables = {m.resource: m.rules["rules"] for m in others} | {current.resource: rules}
     try:
-        MappingDocument.model_validate({"resources": tables, DECIMALS: draft.rules.get(DECIMALS, {})})
+        return MappingDocument.model_validate({"resources": tables, DECIMALS: current.rules.get(DECIMALS, {})})
     except ValidationError as error:
-        raise BadRules("; ".join(fault["msg"] for fault in error.errors())) from error
+        raise BadRules([fault_in_words(fault, current.resource) for fault in error.errors()]) from error
+
+
+def _keep(mapping: Mapping, actor: Actor, reason: str) -> None:
+    mapping._change_reason = reason  # type: ignore[attr-defined]
+    mapping._history_user_id = actor.id  # type: ignore[attr-defined]
+    mapping.save()
+
+
+def _note(mapping: Mapping, changes: list[Any], actor: Actor, reason: str) -> None:
+    connection = mapping.connection
+    write(
+        [
+            Entry(
+                tenant_id=connection.tenant_id,
+                environment=connection.environment,
+                connection_id=connection.pk,
+                lane=Lane.PEOPLE,
+                action="mapping.published",
+                summary=f"{actor.name} published mapping {mapping.resource} v{mapping.version}",
+                outcome=f"v{mapping.version}",
+                subject_type="mapping",
+                subject_id=mapping.pk,
+                data={"changes": [list(change) for change in changes], "version": mapping.version},
+                actor=actor,
+                reason=reason,
+            )
+        ]
+    )

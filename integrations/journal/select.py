@@ -25,7 +25,6 @@ class Selection:
     lanes: tuple[str, ...] = ()
     connection_ids: tuple[int, ...] = ()
     record_id: int | None = None
-    request_id: str = ""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -43,7 +42,6 @@ class Selection:
             ("lane__in", self.lanes),
             ("connection_id__in", self.connection_ids),
             ("record_id", self.record_id),
-            ("request_id", self.request_id),
             ("at__gte", self.since),
             ("at__lt", self.until),
         ):

@@ -44,13 +44,9 @@ class Answer:
 def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
     """Read along what the answers need, so that they cost no query of their own."""
     moves = Transition.objects.filter(record=OuterRef("pk")).exclude(from_state=F("to_state")).order_by("-version")
-    moved = JSONObject(
-        before="from_state", after="to_state", at="at", cause="cause", cause_id="cause_id"
-    )
+    moved = JSONObject(before="from_state", after="to_state", at="at", cause="cause", cause_id="cause_id")
     events = Event.objects.filter(record=OuterRef("pk")).order_by().values("record")
-    tries = events.annotate(
-        told=JSONObject(events=Count("pk"), replays=Sum("replays"), redelivered=Sum("redelivered"))
-    )
+    tries = events.annotate(told=JSONObject(events=Count("pk"), replays=Sum("replays"), redelivered=Sum("redelivered")))
     return records.annotate(
         last_move=Subquery(moves.annotate(told=moved).values("told")[:1]), evidence=Subquery(tries.values("told"))
     )
@@ -104,7 +100,9 @@ def _state_changed(moved: Moved | None, entries: list[JournalEntry]) -> Answer:
     if moved is None:
         return Answer("State changed", "Never")
     text = f"{_word(moved.before)} → {_word(moved.after)}" if moved.before else f"begins as {_word(moved.after)}"
-    line = next((e for e in entries if e.action == "record.changed" and abs((e.at - moved.at).total_seconds()) < 5), None)
+    line = next(
+        (e for e in entries if e.action == "record.changed" and abs((e.at - moved.at).total_seconds()) < 5), None
+    )
     return Answer("State changed", text, f"#entry-{line.pk}" if line else "#timeline", at=moved.at)
 
 
@@ -129,7 +127,9 @@ def _triggered_by(moved: Moved | None, entries: list[JournalEntry], provider: st
 def _person(moved: Moved, entries: list[JournalEntry]) -> JournalEntry | None:
     """Return the line of the person who replayed the event that moved the record, or accepted theirs."""
     for entry in entries:
-        replayed = entry.action == "event.replayed" and entry.subject_id == moved.cause_id and moved.cause == Cause.EVENT
+        replayed = (
+            entry.action == "event.replayed" and entry.subject_id == moved.cause_id and moved.cause == Cause.EVENT
+        )
         accepted = entry.action == "drift.accepted" and moved.cause == Cause.RECONCILIATION
         if (replayed or accepted) and entry.at <= moved.at:
             return entry

@@ -66,7 +66,12 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
         "failures": failures[:MOST_FAILURES],
         "more_failures": len(failures) - MOST_FAILURES,
         "sides": sides.read(
-            record, references, connection, waiting=waiting, personal=may("see_personal"), run=run_asked(request, record)
+            record,
+            references,
+            connection,
+            waiting=waiting,
+            personal=may("see_personal"),
+            run=run_asked(request, record),
         ),
         "stretch": stretch,
         "related": related(record, links),

@@ -110,4 +110,7 @@ def is_under_way(run: Run) -> bool:
     """Say whether a check is not over: its run, or the comparison of what the run fetched."""
     if run.state in (WorkState.READY, WorkState.LEASED, WorkState.WAITING, WorkState.HELD):
         return True
-    return run.state == WorkState.DONE and run.events.filter(state__in=OPEN_STATES).exclude(state=WorkState.PARKED).exists()
+    return (
+        run.state == WorkState.DONE
+        and run.events.filter(state__in=OPEN_STATES).exclude(state=WorkState.PARKED).exists()
+    )

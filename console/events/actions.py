@@ -1,0 +1,150 @@
+"""What people do to an event: replay it as planned, dismiss it, reveal what is hidden in it."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from console import values
+from console.access import in_space, require
+from console.events import page
+from integrations.journal import notes
+from integrations.models import Event, Mapping
+from integrations.workflow import replay as replays
+from integrations.workflow.dismiss import dismiss as dismiss_work
+from integrations.workflow.errors import Refusal
+
+
+@require_http_methods(["GET", "POST"])
+@in_space("replay")
+def replay(request: Any, pk: int) -> HttpResponse:
+    """Show what a replay would do; done only as shown, with a reason."""
+    found = _find(request, pk, "replay")
+    chosen = page.mapping_asked(request, found)
+    if request.method == "GET":
+        return _show_plan(request, found, chosen, replays.plan(found, mapping=chosen))
+    reason = request.POST.get("reason", "")
+    try:
+        replays.execute(found, token=request.POST.get("token", ""), mapping=chosen, actor=request.actor, reason=reason)
+    except replays.PlanChanged as changed:
+        return _show_plan(request, found, chosen, changed.plan, reason_value=reason, plan_changed=True, status=409)
+    except Refusal as refusal:
+        problem = {"reason_error" if not reason.strip() else "error": str(refusal)}
+        plan = replays.plan(found, mapping=chosen)
+        return _show_plan(request, found, chosen, plan, reason_value=reason, status=422, **problem)
+    messages.success(request, "Given back to the workers")
+    return redirect(_url(request, found))
+
+
+def _show_plan(
+    request: Any, event: Event, chosen: Mapping | None, plan: replays.Plan, *, status: int = 200, **more: Any
+) -> HttpResponse:
+    mappings = [
+        (mapping, words, is_chosen, plan if is_chosen else replays.plan(event, mapping=mapping))
+        for mapping, words, is_chosen in page.mappings_of(event, _used(event, chosen), chosen)
+    ]
+    context = {
+        "event": event,
+        "plan": plan,
+        "chosen": chosen,
+        "mappings": mappings,
+        "changes": _changes(request, event, plan),
+        "refused": page.is_check(event) or event.state not in page.REPLAYABLE,
+        "is_check": page.is_check(event),
+    }
+    return render(request, "events/replay.html", context | more, status=status)
+
+
+def _used(event: Event, chosen: Mapping | None) -> int | None:
+    if chosen is not None:
+        return chosen.pk
+    published = Mapping.objects.filter(connection_id=event.connection_id, resource=event.resource, state="published")
+    return published.values_list("pk", flat=True).first()
+
+
+def _changes(request: Any, event: Event, plan: replays.Plan) -> list[tuple[str, str, str]]:
+    """Return the planned changes of belief in words; personal values only for who may see them."""
+    kind = event.record.kind if event.record else (event.mapping.kind if event.mapping else "")
+    currency = next((new for name, _, new in plan.changes if name == "currency"), None)
+    currency = currency or (event.record.data.get("currency") if event.record else "") or ""
+    personal = request.user.powers.may("see_personal", tenant_id=event.tenant_id, connection_id=event.connection_id)
+    return [
+        (
+            values.name_of(name),
+            values.shown(kind, name, before, currency=currency, personal=personal),
+            values.shown(kind, name, after, currency=currency, personal=personal),
+        )
+        for name, before, after in plan.changes
+    ]
+
+
+@require_http_methods(["GET", "POST"])
+@in_space("dismiss")
+def dismiss(request: Any, pk: int) -> HttpResponse:
+    """Ask for a reason, and close an event without doing it; its evidence stays."""
+    found = _find(request, pk, "dismiss")
+    error = reason_error = ""
+    reason = request.POST.get("reason", "")
+    if request.method == "POST":
+        try:
+            dismiss_work(found, actor=request.actor, reason=reason)
+        except Refusal as refusal:
+            error, reason_error = (str(refusal), "") if reason.strip() else ("", str(refusal))
+        else:
+            messages.success(request, "Dismissed; the evidence stays")
+            return redirect(_url(request, found))
+    context = {
+        "question": f"Dismiss {found.event_type}?",
+        "text": "It is closed without being done. Belief stays, the evidence is kept, and it can be replayed later.",
+        "reason": "Kept in the journal with your name, on the timeline of its record.",
+        "act": "Dismiss 1 event",
+        "keep": f"Leave it {found.state}",
+        "danger": True,
+        "back_url": _url(request, found),
+        "error": error,
+        "reason_value": reason,
+        "reason_error": reason_error,
+    }
+    return render(request, "_parts/ask.html", context, status=422 if error or reason_error else 200)
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+@in_space("reveal")
+def reveal(request: Any, pk: int) -> HttpResponse:
+    """Ask for a reason, and show an event's payload with its personal data: this once, and in the journal."""
+    found = _find(request, pk, "reveal")
+    reason, problem = request.POST.get("reason", ""), ""
+    if request.method == "POST":
+        try:
+            notes.reveal(found, actor=request.actor, reason=reason)
+        except Refusal as refusal:
+            problem = str(refusal)
+        else:
+            return render(request, "events/event.html", page.gather(request, found, revealed=True) | {"revealed": True})
+    context = {
+        "question": "Reveal personal data in this payload?",
+        "text": "It is shown once, on the page that follows, and not kept. Secrets stay hidden.",
+        "reason": "Kept in the journal with your name. Auditors and the people of this tenant read it.",
+        "act": "Reveal 1 payload",
+        "keep": "Leave it hidden",
+        "back_url": _url(request, found),
+        "reason_value": reason,
+        "reason_error": problem,
+    }
+    return render(request, "_parts/ask.html", context, status=422 if problem else 200)
+
+
+def _find(request: Any, pk: int, action: str) -> Event:
+    """Return the event, or raise 404 where it is hidden and 403 where this may not be done to it."""
+    found = page.find(request, pk)
+    require(request.user, action, tenant_id=found.tenant_id, connection_id=found.connection_id)
+    return found
+
+
+def _url(request: Any, event: Event) -> str:
+    return reverse("event", args=(*request.space.args, event.pk))

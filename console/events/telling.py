@@ -1,0 +1,87 @@
+"""An event in one sentence or two: who says what about which object, and what became of it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from console import values, wording
+from integrations.models import DecisionWord, Event, Failure, Source, WorkState
+
+
+def tell(event: Event, failure: Failure | None, now: datetime, record_url: Callable[[int], str]) -> SafeString:
+    """Return the sentences that open an event's page; `failure` is the open one."""
+    sentences = [_said(event, now, record_url), _decided(event), _stands(event, failure, now)]
+    return format_html_join(" ", "{}", ((sentence,) for sentence in sentences if sentence))
+
+
+def _said(event: Event, now: datetime, record_url: Callable[[int], str]) -> SafeString:
+    provider, at = event.connection.name, values.told(event.occurred_at, now)
+    about = _object(event, record_url)
+    if event.source == Source.WEBHOOK:
+        return format_html(
+            "{} told us that <code>{}</code> happened{} on {}.", provider, event.event_type, _to(about), at
+        )
+    if event.source == Source.CHANGE_LOG:
+        return format_html(
+            "Found in {}’s event log: <code>{}</code>{} on {}.", provider, event.event_type, _to(about), at
+        )
+    why = "to compare it with what we believe" if event.source == Source.CHECK else "by a sync"
+    return format_html("Read from {} {}: {}, as it stood on {}.", provider, why, about or "an object", at)
+
+
+def _to(about: Any) -> Any:
+    return format_html(" to {}", about) if about else ""
+
+
+def _object(event: Event, record_url: Callable[[int], str]) -> Any:
+    if event.record:
+        return format_html('<a href="{}">{}</a>', record_url(event.record.pk), event.record.label)
+    return format_html("<code>{}</code>", event.external_id) if event.external_id else ""
+
+
+def _decided(event: Event) -> Any:
+    if not event.decision:
+        return ""
+    reason = event.decision_reason.rstrip(".")
+    if event.source == Source.CHECK and event.decision in (DecisionWord.UNCHANGED, DecisionWord.UNEXPECTED):
+        return format_html("<b>{}.</b>", reason)
+    said = _DECISIONS.get(event.decision, "")
+    return format_html("<b>{}</b>: {}.", said, reason[:1].lower() + reason[1:] if said != "It changed it" else reason)
+
+
+_DECISIONS = {
+    DecisionWord.NEW: "It made the record",
+    DecisionWord.CHANGED: "It changed it",
+    DecisionWord.UNCHANGED: "Nothing changed",
+    DecisionWord.DUPLICATE: "It was here already",
+    DecisionWord.STALE: "It is stale",
+    DecisionWord.UNEXPECTED: "It is unexpected",
+    DecisionWord.WAITING: "It waits",
+    DecisionWord.IGNORED: "It is not needed",
+}
+
+
+def _stands(event: Event, failure: Failure | None, now: datetime) -> Any:
+    if event.state == WorkState.PARKED:
+        said = failure.message.rstrip(".") if failure else "somebody has to look at it"
+        return format_html("<b>It is parked</b>: {}. It waits for a person.", said)
+    if event.state == WorkState.WAITING:
+        said = f"{failure.message.rstrip('.')}. " if failure and not event.decision else ""
+        return f"{said}It is tried again {wording.until(event.due_at, now)}."
+    words = {
+        WorkState.READY: "A worker takes it next.",
+        WorkState.LEASED: "A worker has it now.",
+        WorkState.HELD: "It is held until the connection is resumed.",
+        WorkState.DISMISSED: "A person dismissed it; the evidence stays.",
+    }
+    return words.get(WorkState(event.state), "")
+
+
+def state_words(event: Event) -> str:
+    """Return the state as the page's head says it: "done after 1 replay"."""
+    if event.state == WorkState.DONE and event.replays:
+        return f"done after {wording.count(event.replays, 'replay')}"
+    return event.state

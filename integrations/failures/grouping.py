@@ -156,6 +156,8 @@ def _problems(found: list[Failed]) -> dict[tuple[int, str], Problem]:
 
 def _title(failed: Failed) -> str:
     message = failed.fault.message
+    if failed.run is not None and failed.run.stream is not None:
+        return f"{failed.run.stream.title}: {message}"[:300]
     named = not failed.resource or failed.resource.replace("_", " ") in message.lower() or failed.resource in message
     return (message if named else f"{failed.resource}: {message}")[:300]
 

@@ -183,8 +183,15 @@ def store(
     _saw_again(unchanged, received_at)
     if run.kind == RunKind.RECONCILE and unchanged:
         Run.objects.filter(pk=run.pk).update(compared=F("compared") + len(unchanged))
-    Event.objects.bulk_create(fresh, ignore_conflicts=True)
-    return len(fresh)
+    held = set(
+        Event.objects.filter(
+            connection=connection, provider_event_id__in=[event.provider_event_id for event in fresh]
+        ).values_list("provider_event_id", flat=True)
+    )
+    made = [event for event in fresh if event.provider_event_id not in held]
+    # What a webhook brings in this very moment is here twice, and kept once.
+    Event.objects.bulk_create(made, ignore_conflicts=True)
+    return len(made)
 
 
 def _same(reference: Reference, item: Item) -> bool:

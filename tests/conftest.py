@@ -5,11 +5,12 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection as database
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client
 from django.utils import timezone
@@ -36,16 +37,31 @@ def triggers(act: str) -> str:
         LOOP EXECUTE format('ALTER TABLE %s {act} TRIGGER USER', name); END LOOP; END $$"""
 
 
+#: Migrations fill these and no test changes them.
+STANDING = {"django_content_type", "auth_permission"}
+
+
+def filled(tables: Iterable[str]) -> list[str]:
+    """Return the tables that hold rows; most hold none after any one test."""
+    names = sorted(set(tables) - STANDING)
+    with database.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM \"{name}\")" for name in names))
+        return [row[0] for row in cursor.fetchall()]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def emptied_between_tests() -> Iterator[None]:
-    """Let tests that commit empty the append-only tables after themselves, as only the owner of tables can."""
-    original = DatabaseOperations.sql_flush
+    """Let tests that commit empty the append-only tables after themselves, as only the owner of tables can.
 
-    def sql_flush(self: DatabaseOperations, *args: Any, **kwargs: Any) -> list[str]:
-        return [triggers("DISABLE"), *original(self, *args, **kwargs), triggers("ENABLE")]
+    Rows are deleted and tables not truncated, and what migrations filled stays: ten times faster.
+    """
+
+    def sql_flush(self: DatabaseOperations, style: Any, tables: list[str], **_: Any) -> list[str]:
+        return [triggers("DISABLE"), *(f'DELETE FROM "{name}"' for name in filled(tables)), triggers("ENABLE")]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
+        patch.setattr("django.core.management.commands.flush.emit_post_migrate_signal", lambda *_, **__: None)
         yield
 
 
@@ -242,7 +258,7 @@ def make_event(connection: Connection) -> Callable[..., Event]:
         defaults: dict[str, Any] = {
             "source": "webhook", "provider_event_id": item.event_id, "event_type": item.event_type,
             "resource": item.resource, "external_id": item.external_id, "occurred_at": item.occurred_at,
-            "deleted": item.deleted, "path": item.path, "received_at": now, "due_at": now - timedelta(seconds=1),
+            "deleted": item.deleted, "path": item.path, "received_at": now, "due_at": now - timedelta(minutes=1),
         }  # fmt: skip
         return Event.objects.create(
             tenant=at.tenant, environment=at.environment, connection=at,

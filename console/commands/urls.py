@@ -1,5 +1,9 @@
 """Addresses of the commands pages."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from console.commands import views
+
+urlpatterns = [
+    path("", views.commands, name="commands"),
+]

@@ -5,15 +5,15 @@ from typing import Any
 from django import forms
 
 from console.models import User
-from integrations.failures.categories import POLICIES, Category
+from integrations.failures.categories import Category
 
-NOBODY = ""
+NOBODY = "nobody"
 
 
 class AssignForm(forms.Form):
     """Who takes care of it."""
 
-    person = forms.ChoiceField(label="Who takes care of it", required=False)
+    person = forms.ChoiceField(label="Who takes care of it")
 
     def __init__(self, *args: Any, people: list[User], me: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -36,10 +36,3 @@ class NameForm(forms.Form):
         choices=[(each.value, each.value) for each in Category if each != Category.UNKNOWN],
         help_text="The category says who is asked and whether the engine tries again.",
     )
-
-
-def consequence(category: str) -> str:
-    """Return who is asked for what once a failure has a category."""
-    policy = POLICIES[Category(category)]
-    tries = "tried again by itself" if policy.tries else "parked at once"
-    return f"{policy.owner}; {tries}. {policy.next_step}"

@@ -14,6 +14,7 @@ from console.access import get_visible, in_space, people_with, require
 from console.context import may_here
 from console.keyset import Place
 from console.models import User
+from console.overview.words import asked
 from console.problems import listing, page
 from console.problems.forms import AssignForm, NameForm
 from console.questions import Question, ask
@@ -94,7 +95,7 @@ def assign(request: Any, pk: int) -> HttpResponse:
 
     question = Question(
         question=f"Who takes care of {found}?",
-        text=f"{found.title}. It stays with {found.owner} as a role; the name says who of them does it.",
+        text=f"“{found.title}” asks {asked(found.owner)}. A name says who does it, so that nobody starts twice.",
         act=f"Hand over {found}",
         form=form,
         back_url=_url(request, found),

@@ -11,7 +11,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from console.access import Forbidden
-from console.models import Theme
+from console.models import Theme, User
 from console.spaces import spaces_of
 
 
@@ -29,7 +29,7 @@ def theme(request: Any) -> HttpResponse:
     """Keep the person's choice of light, dark, or as the system."""
     chosen = request.POST.get("theme", "")
     if chosen in Theme.values:
-        type(request.user).objects.filter(pk=request.user.pk).update(theme=chosen)
+        User.objects.filter(pk=request.user.pk).update(theme=chosen)
     back = request.POST.get("next", "/")
     if request.htmx or not url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()}):
         return HttpResponse(status=204)

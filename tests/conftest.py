@@ -7,8 +7,9 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from django.db import connection as database
 from django.db.backends.postgresql.operations import DatabaseOperations
@@ -23,6 +24,9 @@ from integrations.configuration.connect import connect
 from integrations.journal.actor import Actor
 from integrations.models import Connection, Credential, CredentialState, Event, Record, Reference, Tenant
 from integrations.workflow.belief import describe
+
+if TYPE_CHECKING:
+    from tests.fake_provider import Provider
 
 TESTER = Actor(None, "the tests")
 WEBHOOK_SECRET = "whsec_of_the_tests_0001"
@@ -266,6 +270,17 @@ def make_event(connection: Connection) -> Callable[..., Event]:
         )  # fmt: skip
 
     return make
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> "Iterator[Provider]":
+    """A provider that answers whatever the engine asks over HTTP."""
+    from tests.fake_provider import Provider
+
+    made = Provider()
+    with httpx.Client(transport=httpx.MockTransport(made)) as client:
+        monkeypatch.setattr("integrations.boundary.client.http", lambda: client)
+        yield made
 
 
 @pytest.fixture

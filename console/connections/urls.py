@@ -2,10 +2,12 @@
 
 from django.urls import path
 
-from console.connections import actions, secrets, views
+from console.connections import actions, adding, secrets, views
 
 urlpatterns = [
     path("", views.connections, name="connections"),
+    path("new/", adding.choose, name="connection_new"),
+    path("new/<slug:provider>/", adding.add, name="connection_add"),
     path("<int:pk>/", views.connection, name="connection"),
     path("<int:pk>/streams/", views.streams, name="connection_streams"),
     path("<int:pk>/secrets/", views.secrets, name="connection_secrets"),

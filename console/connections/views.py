@@ -40,6 +40,7 @@ def connections(request: Any) -> HttpResponse:
         "rows": [(row, page.word_of(row), page.asked_of(row), get_adapter(row.connection.provider)) for row in rows],
         "title": title(rows),
         "lead": lead(rows, now),
+        "may_connect": request.user.powers.may("edit_settings", tenant_id=request.space.tenant.pk),
     }
     return render(request, "connections/connections.html", context)
 

@@ -76,5 +76,6 @@ def reason_of(request: Any) -> str:
 def _fault(reason: str, question: Question) -> str:
     if len(reason) > LONGEST:
         return f"At most {LONGEST} characters; these are {len(reason):,}."
+    if question.reason and not reason:
         return "Give a reason."
     return ""

@@ -65,6 +65,10 @@ class Decision:
 def decide(belief: Belief | None, candidate: Candidate) -> Decision:
     """Return the decision; see `DecisionWord` for the words."""
     data = candidate.over(belief.data if belief else None)
+    if belief is None and candidate.mapped is None:
+        return Decision(DecisionWord.UNCHANGED, "It is not there, and we hold no record of it")
+    if candidate.state not in candidate.kind.states:
+        return _illegal(belief.state if belief else "", candidate)
     if belief is None:
         changes = tuple((name, None, value) for name, value in data.items() if value is not None)
         return Decision(DecisionWord.NEW, "The first evidence of this record", changes, data)
@@ -81,7 +85,7 @@ def decide(belief: Belief | None, candidate: Candidate) -> Decision:
     if candidate.occurred_at == belief.seen_at:
         return _same_instant(belief, candidate, changes, data)
     if not legal:
-        return _illegal(belief, candidate)
+        return _illegal(belief.state, candidate)
     return Decision(DecisionWord.CHANGED, _what_changed(belief, candidate, changes), changes, data)
 
 
@@ -119,16 +123,14 @@ def _same_instant(belief: Belief, candidate: Candidate, changes: tuple[Change, .
     )
 
 
-def _illegal(belief: Belief, candidate: Candidate) -> Decision:
+def _illegal(before: str, candidate: Candidate) -> Decision:
+    step = f"go from {before} to {candidate.state}" if before else f"be {candidate.state}"
+    message = f"{candidate.kind.title} cannot {step}"
     return Decision(
         DecisionWord.UNEXPECTED,
-        f"{candidate.kind.title} cannot go from {belief.state} to {candidate.state}: belief stays",
+        f"{message}: belief stays",
         fault=Fault(
-            Category.BUSINESS,
-            f"illegal:{belief.state}:{candidate.state}",
-            f"{candidate.kind.title} cannot go from {belief.state} to {candidate.state}",
-            field="state",
-            value=candidate.state,
+            Category.BUSINESS, f"illegal:{before}:{candidate.state}", message, field="state", value=candidate.state
         ),
     )
 

@@ -10,7 +10,7 @@ import json
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -19,6 +19,7 @@ from django.conf import settings
 from integrations.boundary import refusals
 from integrations.boundary.gates import Gate, load_gate
 from integrations.boundary.receive import Arrival, Keeper, connection_parameters, now, read_envelope
+from integrations.failures.outline import outline
 from integrations.providers.base import BadSignature
 from integrations.workflow.wake import Waker
 
@@ -53,8 +54,8 @@ class Receiver:
             status, message = 200, await self.accept(scope, receive)
         except Refused as refused:
             status, message = refused.status, refused.message
-        except Exception:
-            log.exception("A webhook could not be kept")
+        except Exception as error:
+            log.error("A webhook could not be kept: %s", outline(error))
             status, message = 503, "Not kept; send it again"
         await answer(send, status, message)
 
@@ -142,10 +143,20 @@ async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
 
 async def answer(send: Send, status: int, message: str) -> None:
     """Send a short JSON answer."""
+    start, body = written(status, message)
+    await send(start)
+    await send(body)
+
+
+@lru_cache(maxsize=64)
+def written(status: int, message: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two parts of an answer; the few that there are get written once."""
     body = json.dumps({"received": status == 200, "detail": message}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return (
+        {"type": "http.response.start", "status": status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    )
 
 
 def with_receiver(django: Application) -> Application:

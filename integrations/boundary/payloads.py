@@ -56,5 +56,5 @@ def read_many(kept: Iterable[tuple[int, datetime]]) -> dict[int, bytes]:
         try:
             found[pk] = unseal(body)
         except Unreadable:
-            log.exception("Payload %d cannot be opened", pk)
+            log.error("Payload %d cannot be opened by any key", pk)
     return found

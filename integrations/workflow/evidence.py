@@ -12,6 +12,7 @@ from integrations.boundary.payloads import read_many
 from integrations.canonical import KINDS
 from integrations.configuration.mappings import InForce, in_force
 from integrations.failures.categories import Category, Fault
+from integrations.failures.outline import outline
 from integrations.models import Connection, Event, Source
 from integrations.models import Mapping as MappingVersion
 from integrations.providers import get_adapter
@@ -92,7 +93,7 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
         if read.obj is not None and event.resource in rules.document.resources:
             read.difference = [list(d) for d in schema_difference(rules.document, event.resource, read.obj)]
     except Exception as error:  # one that an adapter did not foresee must not hold up the others
-        log.exception("Event %d cannot be read", event.pk)
+        log.error("Event %d cannot be read: %s", event.pk, outline(error))
         kind = type(error).__name__
         read.fault = Fault(Category.UNKNOWN, f"engine:{kind}", f"It could not be read ({kind})")
     return read

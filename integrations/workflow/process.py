@@ -8,6 +8,7 @@ from django.db import close_old_connections
 from django.utils import timezone
 
 from integrations.failures.categories import Category, Fault
+from integrations.failures.outline import outline
 from integrations.models import Connection, Event
 from integrations.workflow.evidence import Read, read_events
 from integrations.workflow.settle import settle
@@ -36,7 +37,9 @@ def process_batch(most: int = BATCH) -> int:
     except LostLease:
         log.warning("A lease over %d events ended early; another worker has them", len(events))
     except Exception as error:
-        log.warning("A batch of %d events could not be settled at once (%r); one by one", len(events), error)
+        log.warning(
+            "%d events could not be settled at once, now one by one: %s", len(events), outline(error)
+        )
         settle_singly(events, connections, owner)
     return len(events)
 
@@ -51,7 +54,7 @@ def settle_singly(events: Sequence[Event], connections: dict[int, Connection], o
         except LostLease:
             continue
         except Exception as error:
-            log.exception("Event %d cannot be settled", event.pk)
+            log.error("Event %d cannot be settled: %s", event.pk, outline(error))
             settle([refused(event, error)], connections, owner)
 
 

@@ -18,6 +18,7 @@ from integrations.boundary.payloads import Kept, keep
 from integrations.configuration.reach import access_of, note_use
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
+from integrations.failures.outline import outline
 from integrations.health import rates
 from integrations.models import Attempt, Connection, Event, Reference, Run, RunKind, Source, WorkState
 from integrations.providers import get_adapter
@@ -49,7 +50,7 @@ def perform_next() -> bool:
     except Fault as fault:
         _fail(run, fault)
     except Exception as error:
-        log.exception("Run %d failed", run.pk)
+        log.error("Run %d failed: %s", run.pk, outline(error))
         _fail(run, Fault(Category.UNKNOWN, f"engine:{type(error).__name__}", f"The run failed: {type(error).__name__}"))
     return True
 

@@ -112,9 +112,7 @@ def test_a_name_can_be_corrected(fail: Any, engineer: User) -> None:
         ("", "Why not", "named categories"),
     ],
 )
-def test_a_name_needs_a_category_and_a_reason(
-    fail: Any, engineer: User, category: str, reason: str, says: str
-) -> None:
+def test_a_name_needs_a_category_and_a_reason(fail: Any, engineer: User, category: str, reason: str, says: str) -> None:
     problem = fail(UNNAMED)
 
     with pytest.raises(Refusal, match=says):

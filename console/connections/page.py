@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
@@ -15,7 +16,7 @@ from integrations.providers import get_adapter
 from integrations.providers.base import SecretSpec
 
 #: Newest runs that are read: enough to hold the last one of every stream but the rarest.
-RUNS, SHOWN_RUNS, ATTEMPTS = 120, 12, 12
+RUNS, SHOWN_RUNS, ATTEMPTS = 120, 8, 8
 #: Versions of one secret that are shown before the older ones are only counted.
 VERSIONS = 4
 UNDER_WAY = (WorkState.READY, WorkState.LEASED, WorkState.WAITING, WorkState.HELD)
@@ -149,9 +150,16 @@ def _took(run: Run) -> float | None:
     return (run.finished_at - run.started_at).total_seconds() if run.finished_at and run.started_at else None
 
 
-def newest_attempts(connection: Connection) -> list[Attempt]:
-    """Return the connection's newest exchanges, newest first."""
-    return list(Attempt.objects.filter(connection=connection).order_by("-started_at")[:ATTEMPTS])
+def newest_attempts(connection: Connection) -> list[tuple[Attempt, str]]:
+    """Return the connection's newest exchanges, newest first, each with its request line without the host."""
+    found = Attempt.objects.filter(connection=connection).order_by("-started_at")[:ATTEMPTS]
+    return [(attempt, _line(attempt)) for attempt in found]
+
+
+def _line(attempt: Attempt) -> str:
+    parts = urlsplit(attempt.url)
+    query = f"?{unquote(parts.query)}" if parts.query else ""
+    return f"{attempt.method} {parts.path}{query}"
 
 
 def secrets_of(connection: Connection, credentials: Iterable[Credential]) -> list[Secret]:

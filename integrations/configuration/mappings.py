@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from integrations.boundary.mapping_document import MappingDocument, fault_in_words
 from integrations.configuration.rules import difference
+from integrations.journal import history
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Lane, Mapping, MappingState
@@ -121,8 +122,8 @@ def publish(
         published_by=actor.name,
     )
     current.state = MappingState.RETIRED
-    _keep(current, actor, f"Replaced by v{draft.version}: {reason}")
-    _keep(draft, actor, reason)
+    history.save(current, actor=actor, reason=f"Replaced by v{draft.version}: {reason}")
+    history.save(draft, actor=actor, reason=reason)
     _note(draft, changes, actor, reason)
     return draft
 
@@ -139,12 +140,6 @@ def document_with(connection: Connection, current: Mapping, rules: dict[str, Any
         return MappingDocument.model_validate({"resources": tables, DECIMALS: current.rules.get(DECIMALS, {})})
     except ValidationError as error:
         raise BadRules([fault_in_words(fault, current.resource) for fault in error.errors()]) from error
-
-
-def _keep(mapping: Mapping, actor: Actor, reason: str) -> None:
-    mapping._change_reason = reason  # type: ignore[attr-defined]
-    mapping._history_user_id = actor.id  # type: ignore[attr-defined]
-    mapping.save()
 
 
 def _note(mapping: Mapping, changes: list[Any], actor: Actor, reason: str) -> None:

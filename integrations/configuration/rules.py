@@ -50,7 +50,7 @@ def write(rules: Mapping[str, Any]) -> str:
 
 def _key(name: str) -> str:
     plain = name.replace("_", "").replace("-", "")
-    return name if plain.isalnum() and plain.isascii() else json.dumps(name, ensure_ascii=False)
+    return name if plain.isalnum() and plain.isascii() else _value(name)
 
 
 def _value(value: Any) -> str:

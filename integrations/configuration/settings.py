@@ -6,6 +6,7 @@ from typing import Any
 from django.db import transaction
 from pydantic import ValidationError
 
+from integrations.journal import history
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Lane
@@ -38,9 +39,7 @@ def change(
     if not changes:
         raise Refusal("These are the settings already. Nothing was changed.")
     held.settings = new
-    held._change_reason = reason  # type: ignore[attr-defined]
-    held._history_user_id = actor.id  # type: ignore[attr-defined]
-    held.save(update_fields=["settings"])
+    history.save(held, actor=actor, reason=reason, fields=["settings"])
     _note(held, changes, actor, reason)
     return changes
 

@@ -1,6 +1,5 @@
 """Checks: comparisons of what we hold with what a provider shows, asked for by people."""
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,12 +8,12 @@ from typing import Any, Final
 from django.db.models import Max, QuerySet
 from django.http import QueryDict
 
+from console import newest
 from integrations.models import Run, RunKind, WorkState
 
 SIZE: Final = 25
 #: How long after its end a check is followed until its last objects are compared.
 SETTLES: Final = timedelta(minutes=2)
-_PLACE = re.compile(r"\d{1,18}", re.ASCII)
 WORDS: Final[dict[str, str]] = {
     WorkState.READY: "ready",
     WorkState.LEASED: "running",
@@ -89,7 +88,7 @@ def visible(request: Any, connection_ids: Collection[int]) -> "QuerySet[Run]":
 
 @dataclass(frozen=True)
 class Page:
-    """Checks, the newest first; places of the neighbours, 0 where there is none."""
+    """Checks, the newest first; the ids at which its neighbours begin, 0 where there is none."""
 
     checks: list[Check]
     newer: int
@@ -102,27 +101,8 @@ class Page:
 
 def page(rows: "QuerySet[Run]", query: QueryDict, now: datetime, size: int = SIZE) -> Page:
     """Return one page of checks."""
-    after, before = place(query, "after"), place(query, "before")
-    rows = rows.select_related("stream", "connection").order_by("id" if before else "-id")
-    if before:
-        rows = rows.filter(pk__gt=before)
-    elif after:
-        rows = rows.filter(pk__lt=after)
-    found = list(rows[: size + 1])
-    more, found = len(found) > size, found[:size]
-    if before:
-        found.reverse()
-    if not found:
-        return Page([], 0, 0)
-    newer = found[0].pk if (more if before else after) else 0
-    older = found[-1].pk if before or more else 0
-    return Page(seen(found, now), newer, older)
-
-
-def place(query: QueryDict, name: str) -> int:
-    """Return the id that an address names as the place of a list; 0 where it names none."""
-    text = query.get(name, "")
-    return int(text) if _PLACE.fullmatch(text) else 0
+    found = newest.page(rows.select_related("stream", "connection"), query, size)
+    return Page(seen(found.rows, now), found.newer, found.older)
 
 
 def seen(runs: Collection[Run], now: datetime) -> list[Check]:

@@ -1,6 +1,5 @@
 """The list of differences: filters, pages of records, and the rows of each."""
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -8,8 +7,8 @@ from typing import Any, Final
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
+from console import newest
 from console.context import may_here
-from console.drift.checks import place
 from console.drift.showing import Group
 from console.filters import Choice, Filter, read
 from console.values import name_of, sorts
@@ -21,7 +20,6 @@ from integrations.models.drift import EXISTENCE
 SIZE: Final = 20
 #: The largest number that one answer settles: more than a page, and few enough to read.
 MOST: Final = 500
-_PLACE = re.compile(r"\d{1,18}", re.ASCII)
 
 
 def connections_of(request: Any) -> list[Connection]:
@@ -70,7 +68,7 @@ def condition(filters: dict[str, Filter]) -> Q:
             asked &= Q(**{f"{column}__in": filters[name].chosen})
     run = filters["run"].value.upper().removeprefix("R-")
     if run:
-        asked &= Q(run_id=int(run)) if _PLACE.fullmatch(run) else Q(pk__in=[])
+        asked &= Q(run_id=newest.id_of(run))
     return asked
 
 
@@ -85,7 +83,6 @@ class Page:
 
 def page(rows: "QuerySet[Drift]", asked: Q, query: QueryDict, *, personal: bool) -> Page:
     """Return one page of records with their differences; two queries and one of the records' names."""
-    after, before = place(query, "after"), place(query, "before")
     newer_row = Drift.objects.filter(
         asked,
         connection_id=OuterRef("connection_id"),
@@ -93,20 +90,12 @@ def page(rows: "QuerySet[Drift]", asked: Q, query: QueryDict, *, personal: bool)
         external_id=OuterRef("external_id"),
         pk__gt=OuterRef("pk"),
     )
-    heads = rows.filter(asked).filter(~Exists(newer_row)).order_by("id" if before else "-id")
-    if before:
-        heads = heads.filter(pk__gt=before)
-    elif after:
-        heads = heads.filter(pk__lt=after)
-    found = list(heads.values_list("pk", "connection_id", "resource", "external_id")[: SIZE + 1])
-    more, found = len(found) > SIZE, found[:SIZE]
-    if before:
-        found.reverse()
-    if not found:
-        return Page([], 0, 0)
-    newer = found[0][0] if (more if before else after) else 0
-    older = found[-1][0] if before or more else 0
-    return Page(groups(_of_objects(rows.filter(asked), [head[1:] for head in found]), personal=personal), newer, older)
+    heads = rows.filter(asked).filter(~Exists(newer_row))
+    found = newest.page(
+        heads.values_list("pk", "connection_id", "resource", "external_id"), query, SIZE, pk=lambda head: head[0]
+    )
+    shown = _of_objects(rows.filter(asked), [head[1:] for head in found.rows])
+    return Page(groups(shown, personal=personal), found.newer, found.older)
 
 
 def _of_objects(rows: "QuerySet[Drift]", keys: list[tuple[int, str, str]]) -> list[Drift]:
@@ -132,8 +121,8 @@ def groups(rows: Iterable[Drift], *, personal: bool) -> list[Group]:
 
 def ticked(rows: "QuerySet[Drift]", query: QueryDict) -> list[Drift]:
     """Return the rows that a form names, in reading order; those that are hidden are not among them."""
-    ids = {int(value) for value in query.getlist("row") if _PLACE.fullmatch(value)}
-    found = with_names(rows.filter(pk__in=list(ids)[: MOST + 1]))
+    ids = {newest.id_of(value) for value in query.getlist("row")}
+    found = with_names(rows.filter(pk__in=sorted(ids)[: MOST + 1]))
     return sorted(found, key=lambda each: (_key(each), _reading_order(each)))
 
 

@@ -6,8 +6,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Final
 
-from console import wording
-from console.keyset import Cut, Order, Place, cut
+from django.http import QueryDict
+
+from console import newest, wording
+from console.newest import Newest
 from console.overview.words import asked
 from console.values import name_of
 from integrations.boundary.redaction import mask
@@ -20,7 +22,6 @@ SAMPLES: Final = 3
 LOOKED_AT: Final = 50
 SIZE: Final = 25
 HISTORY: Final = 30
-NEWEST: Final = Order("at")
 
 
 @dataclass(frozen=True)
@@ -69,12 +70,12 @@ def samples(problem: Problem, *, personal: bool) -> list[Sample]:
     return list(found.values())[:SAMPLES]
 
 
-def affected(problem: Problem, place: Place) -> Cut:
+def affected(problem: Problem, query: QueryDict) -> Newest[Failure]:
     """Return one page of what failed, the newest first: what is open; of a resolved problem, what it was."""
     rows = problem.failures.select_related("event", "run__stream", "record")
     if problem.open_count:
         rows = rows.filter(resolved_at__isnull=True)
-    return cut(list(place.narrow(rows, NEWEST)[: SIZE + 1]), place, NEWEST, SIZE)
+    return newest.page(rows, query, SIZE)
 
 
 def history(problem: Problem) -> list[JournalEntry]:

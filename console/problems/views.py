@@ -60,7 +60,7 @@ def problems(request: Any) -> HttpResponse:
 def problem(request: Any, pk: int) -> HttpResponse:
     """Show one problem: what to do, samples, what it affects, and what people did about it."""
     found, now = _problem(request, pk), timezone.now()
-    cut = page.affected(found, Place.read(request.GET))
+    cut = page.affected(found, request.GET)
     if request.htmx:
         return render(request, "problems/_affected.html", {"problem": found, "cut": cut, "now": now})
     powers, where = request.user.powers, {"tenant_id": found.tenant_id, "connection_id": found.connection_id}

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +22,7 @@ from integrations.models import Drift, Lane, Tenant
 from integrations.workflow.errors import Refusal
 
 IN_MEMORY: Final = 1 << 20
+_NUMBER = re.compile(r"-?\d{1,30}(\.\d{1,4})?", re.ASCII)
 COLUMNS: Final = (
     "difference", "status", "connection", "kind", "record", "external_id", "customer", "field", "ours", "theirs",
     "theirs_less_ours", "currency", "record_amount", "first_seen_at", "last_seen_at", "check", "evidence_event",
@@ -56,9 +58,13 @@ def make(
     file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is handed to the answer, which closes it
     report = Report(file, 0, "")
     digest = sha256()
-    for piece in _lines(drifts, report, personal):
-        file.write(piece)
-        digest.update(piece)
+    try:
+        for piece in _lines(drifts, report, personal):
+            file.write(piece)
+            digest.update(piece)
+    except BaseException:
+        file.close()
+        raise
     report.sha256 = digest.hexdigest()
     file.seek(0)
     _note(tenant, environment, report, told, actor, reason)
@@ -79,8 +85,13 @@ def _lines(drifts: Iterable[Drift], report: Report, personal: bool) -> Iterator[
 
 def _line(cells: Iterable[Any]) -> bytes:
     buffer = io.StringIO()
-    csv.writer(buffer).writerow([safe_cell(cell) for cell in cells])
+    csv.writer(buffer).writerow([_safe(cell) for cell in cells])
     return buffer.getvalue().encode()
+
+
+def _safe(cell: Any) -> str:
+    """Return a cell that no spreadsheet takes for a formula; a plain number below zero stays one."""
+    return cell if isinstance(cell, str) and _NUMBER.fullmatch(cell) else safe_cell(cell)
 
 
 def _cells(drift: Drift, personal: bool) -> tuple[Any, ...]:

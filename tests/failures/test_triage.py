@@ -78,7 +78,8 @@ def test_what_waits_follows_its_name(fail: Any, engineer: User) -> None:
     triage.name(problem, category=Category.BUSINESS, actor=actor(engineer), reason="It is a rule")
 
     for failure in problem.failures.select_related("event", "record"):
-        assert failure.event and failure.record
+        assert failure.event
+        assert failure.record
         assert failure.category == failure.event.category == failure.record.stuck_category == "business rule"
         assert failure.record.waits_for == "a decision"
 

@@ -56,14 +56,12 @@ class RequestMiddleware:
 
 def enter(request: Any, tenant: str, environment: str) -> None:
     """Set `request.space` and `request.actor`; raises Http404 where the person may see nothing."""
-    powers = request.user.powers
-    found = Tenant.objects.filter(slug=tenant).first()
-    if found is None or environment not in Environment.values:
+    if environment not in Environment.values:
         raise Http404
-    connections = list(
-        Connection.objects.visible_to(request.user).filter(tenant=found, environment=environment).order_by("name")
-    )
-    if not connections and not powers.knows(found.pk):
+    visible = Connection.objects.visible_to(request.user).filter(tenant__slug=tenant, environment=environment)
+    connections = list(visible.select_related("tenant").order_by("name"))
+    found = connections[0].tenant if connections else Tenant.objects.filter(slug=tenant).first()
+    if found is None or not (connections or request.user.powers.knows(found.pk)):
         raise Http404
     request.space = Space(found, environment, connections)
     request.actor = actor_of(request)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
 from django.urls import reverse
 
-from integrations.models import Connection, Environment, Tenant
+from integrations.models import Environment, Tenant
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ def spaces_of(user: Any) -> list[Way]:
     """
     powers = user.powers
     known = frozenset[int]().union(*powers.tenants.values(), powers.scope.tenants)
-    filled = set(Connection.objects.visible_to(user).values_list("tenant_id", "environment").distinct()) | set(
-        Connection.objects.filter(tenant_id__in=known).values_list("tenant_id", "environment").distinct()
-    )
-    tenants = Tenant.objects.filter(pk__in=known | {tenant_id for tenant_id, _ in filled}).order_by("name")
+    rows = Tenant.objects.filter(Q(pk__in=known) | Q(connections__pk__in=powers.scope.connections)).order_by("name")
+    found: dict[int, Tenant] = {}
+    filled = set()
+    for pk, slug, name, environment in rows.values_list("pk", "slug", "name", "connections__environment").distinct():
+        found.setdefault(pk, Tenant(pk=pk, slug=slug, name=name))
+        filled.add((pk, environment))
     ways = []
-    for tenant in tenants:
+    for tenant in found.values():
         environments = [e for e in (Environment.LIVE, Environment.TEST) if (tenant.pk, e) in filled]
         ways += [Way(tenant, e) for e in environments or [Environment.LIVE]]
     return ways

@@ -63,11 +63,12 @@ def _members(node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _item(key: str, value: Any, path: str, depth: int, marks: Marks) -> Iterator[str]:
-    yield f"<li{_classes(path, marks)}>"
-    if isinstance(value, Mapping | list | tuple) and value:
+    branch = isinstance(value, Mapping | list | tuple) and bool(value)
+    yield f"<li{_classes(path, marks, branch=branch)}>"
+    if branch:
         shown = depth < OPEN_DEPTH or _holds_marks(path, marks)
         size = f"{{{len(value)}}}" if isinstance(value, Mapping) else f"[{len(value)}]"
-        yield f"<details{' open' if shown else ''}><summary>{_key(key)}<i>{size}</i></summary>"
+        yield f"<details{' open' if shown else ''}><summary{_use(path, marks)}>{_key(key)}<i>{size}</i></summary>"
         yield from _items(value, path, depth + 1, marks)
         yield "</details>"
     else:
@@ -75,9 +76,15 @@ def _item(key: str, value: Any, path: str, depth: int, marks: Marks) -> Iterator
     yield "</li>"
 
 
-def _classes(path: str, marks: Marks) -> str:
-    names = [name for name, paths in (("hit", marks.hits), ("source", marks.sources)) if path in paths]
+def _use(path: str, marks: Marks) -> str:
+    """Return what marks a branch as read: its own line says so, not the end of the branch."""
     used = marks.used.get(path, "")
+    return f' class="used" data-to="{escape(used)}"' if used else ""
+
+
+def _classes(path: str, marks: Marks, *, branch: bool = False) -> str:
+    names = [name for name, paths in (("hit", marks.hits), ("source", marks.sources)) if path in paths]
+    used = "" if branch else marks.used.get(path, "")
     if used:
         names.insert(0, "used")
     found = f' class="{" ".join(names)}"' if names else ""

@@ -68,6 +68,11 @@ def told(at: datetime, now: datetime) -> SafeString:
     return _time(at, wording.moment(at, now))
 
 
+def told_on(at: datetime, now: datetime) -> SafeString:
+    """Return a time with the word that leads to it: "at 14:04" today, else "on 18 Nov, 16:41"."""
+    return format_html("{} {}", "at" if at.date() == now.date() else "on", told(at, now))
+
+
 def told_ago(at: datetime, now: datetime) -> SafeString:
     """Return how long ago a time is, with the exact one on hover."""
     return _time(at, wording.ago(at, now))

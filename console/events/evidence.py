@@ -82,10 +82,8 @@ def _parsed(body: bytes) -> tuple[Any, str]:
     except RecursionError:
         return None, "This JSON is nested too deep to be read."
     except json.JSONDecodeError as error:
-        return (
-            None,
-            f"This is no JSON: {error.msg[:1].lower()}{error.msg[1:]} at line {error.lineno}, column {error.colno}.",
-        )
+        said = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
+        return None, f"This is no JSON: {said} at line {error.lineno}, column {error.colno}."
     except ValueError as error:
         return None, f"This JSON cannot be read: {error}."
 
@@ -221,4 +219,4 @@ def _raw(line: Traced, key: str, hidden: frozenset[str]) -> str:
         return {"null": "null", "missing": "missing"}.get(line.found, "")
     clean = redact({key: line.raw}, hidden)[key]
     text = json.dumps(clean, ensure_ascii=False, default=lambda gone: f"({gone})").encode(errors="replace").decode()
-    return text if len(text) <= 60 else f"{text[:59]}…"
+    return text if len(text) <= 40 else f"{text[:39]}…"

@@ -8,6 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from console import values, wording
+from integrations.boundary.receive import UNREADABLE
 from integrations.models import DecisionWord, Event, Failure, Source, WorkState
 
 
@@ -18,18 +19,20 @@ def tell(event: Event, failure: Failure | None, now: datetime, record_url: Calla
 
 
 def _said(event: Event, now: datetime, record_url: Callable[[int], str]) -> SafeString:
-    provider, at = event.connection.name, values.told(event.occurred_at, now)
+    provider, at = event.connection.name, values.told_on(event.occurred_at, now)
     about = _object(event, record_url)
+    if event.event_type == UNREADABLE:
+        return format_html("{} sent bytes that cannot be read {}.", provider, values.told_on(event.received_at, now))
     if event.source == Source.WEBHOOK:
         return format_html(
-            "{} told us that <code>{}</code> happened{} on {}.", provider, event.event_type, _to(about), at
+            "{} told us that <code>{}</code> happened{} {}.", provider, event.event_type, _to(about), at
         )
     if event.source == Source.CHANGE_LOG:
         return format_html(
-            "Found in {}’s event log: <code>{}</code>{} on {}.", provider, event.event_type, _to(about), at
+            "Found in {}’s event log: <code>{}</code>{} {}.", provider, event.event_type, _to(about), at
         )
     why = "to compare it with what we believe" if event.source == Source.CHECK else "by a sync"
-    return format_html("Read from {} {}: {}, as it stood on {}.", provider, why, about or "an object", at)
+    return format_html("Read from {} {}: {}, as it stood {}.", provider, why, about or "an object", at)
 
 
 def _to(about: Any) -> Any:
@@ -48,11 +51,11 @@ def _decided(event: Event) -> Any:
     reason = event.decision_reason.rstrip(".")
     if event.source == Source.CHECK and event.decision in (DecisionWord.UNCHANGED, DecisionWord.UNEXPECTED):
         return format_html("<b>{}.</b>", reason)
-    said = _DECISIONS.get(event.decision, "")
+    said = _DECISIONS.get(event.decision, "It was decided")
     return format_html("<b>{}</b>: {}.", said, reason[:1].lower() + reason[1:] if said != "It changed it" else reason)
 
 
-_DECISIONS = {
+_DECISIONS: dict[str, str] = {
     DecisionWord.NEW: "It made the record",
     DecisionWord.CHANGED: "It changed it",
     DecisionWord.UNCHANGED: "Nothing changed",

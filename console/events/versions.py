@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from integrations.boundary.redaction import redact
+from integrations.boundary.redaction import Redacted, redact
 from integrations.models import Connection, Event
 from integrations.workflow.evidence import read_events
 
@@ -87,6 +87,6 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def _text(value: Any) -> str:
     if value is _ABSENT:
         return "absent"
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = str(value) if isinstance(value, str | Redacted) else json.dumps(value, ensure_ascii=False, default=str)
     text = text.encode(errors="replace").decode()
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import JSONObject
 
 from console import wording
-from integrations.models import Cause, Event, JournalEntry, Record, Transition
+from integrations.models import Cause, Drift, DriftStatus, Event, JournalEntry, Record, Reference, Transition
 
 
 class Tries(TypedDict):
@@ -47,9 +48,41 @@ def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
     moved = JSONObject(before="from_state", after="to_state", at="at", cause="cause", cause_id="cause_id")
     events = Event.objects.filter(record=OuterRef("pk")).order_by().values("record")
     tries = events.annotate(told=JSONObject(events=Count("pk"), replays=Sum("replays"), redelivered=Sum("redelivered")))
+    sights = Reference.objects.filter(record=OuterRef("pk")).order_by("id")
+    sight = JSONObject(external_id="external_id", checked_at="checked_at", deleted_at="deleted_at")
+    drifts = Drift.objects.filter(record=OuterRef("pk"), status=DriftStatus.OPEN).order_by("id")
     return records.annotate(
-        last_move=Subquery(moves.annotate(told=moved).values("told")[:1]), evidence=Subquery(tries.values("told"))
+        last_move=Subquery(moves.annotate(told=moved).values("told")[:1]),
+        evidence=Subquery(tries.values("told")),
+        sights=ArraySubquery(sights.annotate(told=sight).values("told")),
+        differences=ArraySubquery(drifts.annotate(told=JSONObject(field="field", theirs="theirs")).values("told")),
     )
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A record's identity at its provider, and when we last saw it there."""
+
+    external_id: str
+    checked_at: datetime
+    deleted_at: datetime | None
+
+
+def sights_of(record: Any) -> list[Sight]:
+    """Return where a record read by `with_answers` is known."""
+    return [
+        Sight(told["external_id"], datetime.fromisoformat(told["checked_at"]), _time(told["deleted_at"]))
+        for told in record.sights
+    ]
+
+
+def theirs_of(record: Any) -> dict[str, Any]:
+    """Return what the provider shows otherwise, by field, of a record read by `with_answers`."""
+    return {told["field"]: told["theirs"] for told in record.differences}
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def moved_of(record: Any) -> Moved | None:

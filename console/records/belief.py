@@ -52,8 +52,9 @@ class Teller:
         return values.told_day(at, self.now) if at else mark_safe("an unknown day")
 
     def time(self, field: str) -> SafeString:
+        """The time with its word: "at 14:04", "on 18 Nov, 16:41"."""
         at = self.at(field)
-        return values.told(at, self.now) if at else mark_safe("an unknown time")
+        return values.told_on(at, self.now) if at else mark_safe("at an unknown time")
 
     def other(self, field: str, missing: str) -> SafeString:
         """Return the linked record of a field as a link, its id where it is no record here, else `missing`."""
@@ -115,7 +116,7 @@ def _invoice(teller: Teller) -> list[Any]:
 def _invoice_stands(teller: Teller) -> list[Any]:
     total, paid = teller.money("total"), teller.money("amount_paid")
     if teller.state == "paid":
-        at = format_html(" on {}", teller.time("paid_at")) if teller.at("paid_at") else ""
+        at = format_html(" {}", teller.time("paid_at")) if teller.at("paid_at") else ""
         part = "in full" if teller.record.data.get("amount_paid") == teller.record.data.get("total") else f"with {paid}"
         return [format_html("<b>Paid {}</b>{}.", part, at)]
     if teller.state == "open":

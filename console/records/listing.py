@@ -20,6 +20,8 @@ from integrations.failures.categories import POLICIES, Category
 from integrations.models import Connection, Record, Reference
 
 SIZE = 50
+#: In as many parts of the list are common words looked for by walking.
+MOST_WALKED = 4
 #: The largest number that a tab shows; counting further tells nobody more.
 MOST_COUNTED = 999
 
@@ -110,32 +112,57 @@ def offered(connections: list[Connection], kinds: list[str]) -> list[Filter]:
 def page(asking: Asking, visible: "QuerySet[Record]", connection_ids: frozenset[int], now: datetime) -> Cut:
     """Return one page of the records among `visible` that match."""
     rows = _narrowed(asking, visible, now)
-    kinds = [Q(**part) for part in _kinds(asking)]
-    matches: list[Any] = search.branches(asking.asked, visible, connection_ids) if asking.asked else [Q()]
-    parts = [(kind, match) for kind in kinds for match in matches]
-    if not parts:
-        return Cut([], "", "")
-    slices = [asking.place.narrow(rows.filter(kind).filter(match), asking.order) for kind, match in parts]
-    return cut(_read(slices, asking), asking.place, asking.order, SIZE)
+    kinds = [rows.filter(**part) for part in _kinds(asking)]
+    found = _searched(asking, kinds, visible, connection_ids) if asking.asked else _read(kinds, asking)
+    return cut(found, asking.place, asking.order, SIZE)
 
 
-def _read(slices: list["QuerySet[Record]"], asking: Asking) -> list[Record]:
-    """Read the first rows of several ordered slices, merged.
+def _searched(
+    asking: Asking, kinds: list["QuerySet[Record]"], visible: "QuerySet[Record]", connection_ids: frozenset[int]
+) -> list[Record]:
+    """Find what somebody asked for: by ids, else by words; common words first, where the list itself is the index."""
+    pks = search.by_ids(asking.asked, connection_ids)
+    if pks:
+        return _read([kind.filter(pk__in=pks) for kind in kinds], asking)
+    words = asking.asked.words
+    if not words:
+        return []
+    if len(kinds) <= MOST_WALKED:
+        ahead = [
+            search.among_the_next(asking.place.narrow(kind, asking.order), words, asking.order.field, SIZE + 1)
+            for kind in kinds
+        ]
+        if None not in ahead:
+            downward = asking.order.descending == asking.place.forward
+            nearest = sorted((key for keys in ahead for key in keys or ()), reverse=downward)
+            return _load([pk for _, pk in nearest[: SIZE + 1]])
+    matches, few = search.by_words(words, visible)
+    return _read([kind.filter(match) for kind in kinds for match in matches], asking, sort=not few)
 
-    A union of slices reads a few rows of each by its index, where one condition over all of them would
-    make the database read and sort everything that matches.
+
+def _read(parts: list["QuerySet[Record]"], asking: Asking, *, sort: bool = False) -> list[Record]:
+    """Read the first rows of several parts of the list, merged.
+
+    A union of ordered slices reads a few rows of each by its index, where one condition over all of them would
+    make the database read and sort everything that matches. `sort` has it do just that.
     """
     most = SIZE + 1
-    related = ("customer", "connection")
+    slices = [asking.place.narrow(part, asking.order, sort=sort) for part in parts]
     if len(slices) == 1:
-        found = list(slices[0].select_related(*related).defer("data", "search_text", "search")[:most])
-    else:
-        columns = asking.order.columns(reverse=not asking.place.forward)
-        keys = [each.values_list("id", asking.order.field)[:most] for each in slices]
-        pks = [pk for pk, _ in keys[0].union(*keys[1:]).order_by(*columns)[:most]]
-        by_pk = Record.objects.select_related(*related).defer("data", "search_text", "search").in_bulk(pks)
-        found = [by_pk[pk] for pk in pks if pk in by_pk]
-    return found
+        return list(_light(slices[0])[:most])
+    columns = asking.order.columns(reverse=not asking.place.forward)
+    keys = [each.values_list("id", asking.order.field)[:most] for each in slices]
+    return _load([pk for pk, _ in keys[0].union(*keys[1:]).order_by(*columns)[:most]]) if keys else []
+
+
+def _load(pks: list[int]) -> list[Record]:
+    by_pk = _light(Record.objects.all()).in_bulk(pks)
+    return [by_pk[pk] for pk in pks if pk in by_pk]
+
+
+def _light(rows: "QuerySet[Record]") -> "QuerySet[Record]":
+    """Leave out what no list shows."""
+    return rows.select_related("customer", "connection").defer("data", "search_text", "search")
 
 
 def _narrowed(asking: Asking, rows: "QuerySet[Record]", now: datetime) -> "QuerySet[Record]":

@@ -12,7 +12,7 @@ from django.utils import timezone
 from console.access import get_visible
 from console.records import answers, belief, sides, timeline
 from integrations.canonical import KINDS
-from integrations.models import Event, Failure, Link, Payload, Record, Reference, Run
+from integrations.models import Event, Failure, Link, Payload, Record, Run
 
 MOST_RELATED = 8
 MOST_PAYLOADS = 5
@@ -39,7 +39,7 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
     now, space, user = timezone.now(), request.space, request.user
     connection = space.connection(record.connection_id)
     may = partial(user.powers.may, tenant_id=record.tenant_id, connection_id=record.connection_id)
-    references = list(Reference.objects.filter(record=record).order_by("id"))
+    sights = answers.sights_of(record)
     links = list(_links(record))
     failures = open_failures(record) if record.stuck_since else []
     events = newest_events(record)
@@ -51,7 +51,7 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
         "record": record,
         "kind": KINDS[record.kind],
         "connection": connection,
-        "references": references,
+        "references": sights,
         "match": match_of(record),
         "belief": belief.tell(
             belief.Teller(record, linked, now, url_of), failures[0] if failures else None, connection.name
@@ -67,7 +67,8 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
         "more_failures": len(failures) - MOST_FAILURES,
         "sides": sides.read(
             record,
-            references,
+            max((sight.checked_at for sight in sights), default=None),
+            answers.theirs_of(record),
             connection,
             waiting=waiting,
             personal=may("see_personal"),
@@ -113,7 +114,7 @@ def open_failures(record: Record) -> list[Failure]:
 
 def newest_events(record: Record) -> list[Event]:
     """Return a record's newest events, each with the size of its payload."""
-    kept = Payload.objects.filter(pk=OuterRef("payload_id"), at=OuterRef("payload_at"))  # type: ignore[misc]
+    kept = Payload.objects.filter(pk=OuterRef("payload_id"), at=OuterRef("payload_at"))
     rows = Event.objects.filter(record=record).annotate(size=Subquery(kept.values("size")[:1]))
     return list(rows.order_by("-id")[:MOST_PAYLOADS])
 

@@ -7,6 +7,7 @@ from typing import Any
 from django.db.models import BooleanField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 
+from integrations.canonical.money import DECIMALS
 from integrations.models import Event, Record, Reference
 
 LONGEST = 120
@@ -14,6 +15,10 @@ LONGEST = 120
 SHORTEST_PREFIX = 5
 MOST_WORDS = 8
 MOST_CUSTOMERS = 5
+#: As many matches are gathered before a word counts as common.
+FEW = 3000
+#: As many rows are read in order of the list before a word counts as rare.
+AHEAD = 1500
 _MONEY = re.compile(r"[^\w\s.,-]{0,3}\d{1,3}([, ]?\d{3})*(\.\d*)?", re.ASCII)
 #: What the database's parser would not find in any record.
 _WORDLESS = re.compile(r"[\W_]+")
@@ -47,23 +52,32 @@ class Asked:
         return " " not in self.text
 
 
-def branches(asked: Asked, rows: "QuerySet[Record]", connection_ids: frozenset[int]) -> list[Q | RawSQL]:
-    """Return the ways in which records may match, to be joined as a union; none: nothing can match.
+def by_ids(asked: Asked, connection_ids: frozenset[int]) -> set[int]:
+    """Return the records of this very id, else some whose id begins so: whoever has an id looks for nothing else."""
+    return by_id(asked, connection_ids) or by_prefix(asked, connection_ids)
 
-    An id that is known exactly is the answer, and nothing else is looked for.
+
+def among_the_next(rows: "QuerySet[Record]", words: list[str], field: str, wanted: int) -> list[tuple[Any, int]] | None:
+    """Return the first `wanted` of ordered `rows` that hold all words, as (value of `field`, id), if they come soon.
+
+    None where the next `AHEAD` rows do not hold that many: the words are rare, and their index finds them. The
+    database cannot tell common words from rare ones by itself: it reckons with one share for all beginnings of
+    words that it does not know, and either walks the whole list or gathers a million rows.
     """
-    exact = by_id(asked, connection_ids)
-    if exact:
-        return [Q(pk__in=exact)]
-    found: list[Q | RawSQL] = []
-    beginning = by_prefix(asked, connection_ids)
-    if beginning:
-        found.append(Q(pk__in=beginning))
-    if asked.words:
-        found.append(_matches(asked.words))
-        customers = rows.filter(_matches(asked.words), kind="customer").values_list("pk", flat=True)
-        found += [Q(customer_id=pk) for pk in customers[:MOST_CUSTOMERS]]
-    return found
+    read = rows.annotate(holds=_matches(words)).values_list(field, "pk", "holds")[:AHEAD]
+    seen = list(read)
+    found = [(value, pk) for value, pk, holds in seen if holds][:wanted]
+    return found if len(found) == wanted or len(seen) < AHEAD else None
+
+
+def by_words(words: list[str], rows: "QuerySet[Record]") -> tuple[list[Q | RawSQL], bool]:
+    """Return the ways in which records match, by their own words or by their customer's, and whether they are few."""
+    matches = _matches(words)
+    pks = list(rows.filter(matches).order_by().values_list("pk", flat=True)[: FEW + 1])
+    if len(pks) > FEW:
+        return [matches], False
+    customers = list(rows.filter(pk__in=pks, kind="customer").values_list("pk", flat=True)[:MOST_CUSTOMERS])
+    return [Q(pk__in=pks), *(Q(customer_id=pk) for pk in customers)], True
 
 
 def by_id(asked: Asked, connection_ids: frozenset[int]) -> set[int]:
@@ -78,12 +92,12 @@ def by_id(asked: Asked, connection_ids: frozenset[int]) -> set[int]:
     return found
 
 
-def by_prefix(asked: Asked, connection_ids: frozenset[int], most: int = 50) -> list[int]:
+def by_prefix(asked: Asked, connection_ids: frozenset[int], most: int = 50) -> set[int]:
     """Return some records whose id at a provider begins so; `%` and `_` mean themselves."""
     if not asked.may_be_id or len(asked.text) < SHORTEST_PREFIX:
-        return []
+        return set()
     rows = Reference.objects.filter(connection_id__in=connection_ids, external_id__startswith=asked.text)
-    return list(rows.values_list("record_id", flat=True)[:most])
+    return set(rows.values_list("record_id", flat=True)[:most])
 
 
 def evidence_without_record(asked: Asked, events: "QuerySet[Event]") -> list[Event]:
@@ -97,11 +111,21 @@ def evidence_without_record(asked: Asked, events: "QuerySet[Event]") -> list[Eve
 def _matches(words: list[str]) -> RawSQL:
     """Return the condition that a record holds all words, each as the beginning of one of its own.
 
-    Each word is looked for twice: as the database's parser cuts it (a number has its sign, a name its
-    hyphens), and uncut, as it keeps e-mail addresses.
+    Each word is looked for twice: as the database's parser cuts it (a number has its sign, a name its hyphens;
+    only the last part may go on), and uncut, as the parser keeps e-mail addresses. A currency is a whole word.
     """
-    quoted: list[Any] = ["'" + word.replace("\\", "\\\\").replace("'", "''") + "':*" for word in words]
-    each = "(to_tsquery('simple', %s) || %s::tsquery)"
-    condition = " && ".join([each] * len(quoted))
-    params = [value for word in quoted for value in (word, word)]
-    return RawSQL(f"integrations_record.search @@ ({condition})", params, output_field=BooleanField())  # noqa: S611 - words are parameters
+    parts: list[str] = []
+    params: list[str] = []
+    for word in words:
+        if word.upper() in DECIMALS:
+            parts.append("phraseto_tsquery('simple', %s)")
+            params.append(word)
+        else:
+            uncut = "'" + word.replace("\\", "\\\\").replace("'", "''") + "':*"
+            parts.append(_BEGINNING)
+            params += [word, uncut, uncut]
+    # The words are parameters; nothing that anybody typed stands in the statement.
+    return RawSQL(f"integrations_record.search @@ ({' && '.join(parts)})", params, output_field=BooleanField())  # noqa: S611
+
+
+_BEGINNING = "COALESCE((NULLIF(phraseto_tsquery('simple', %s)::text, '') || ':*')::tsquery || %s::tsquery, %s::tsquery)"

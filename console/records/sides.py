@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from console import values
-from integrations.models import OPEN_STATES, Connection, Drift, DriftStatus, Event, Record, Reference, Run, WorkState
+from integrations.models import OPEN_STATES, Connection, Event, Record, Run, WorkState
 from integrations.models.drift import EXISTENCE
 from integrations.workflow.evidence import read_events
 
@@ -60,24 +60,25 @@ class Sides:
 
 def read(
     record: Record,
-    references: list[Reference],
+    as_of: datetime | None,
+    differing: dict[str, Any],
     connection: Connection,
     *,
     waiting: Event | None,
     personal: bool,
     run: Run | None = None,
 ) -> Sides:
-    """Return both sides. Where evidence waits, theirs is what it says as far as the mapping reads it."""
+    """Return both sides; `differing` is what the last check found, by field.
+
+    Where evidence waits, theirs is what it says, as far as the mapping reads it.
+    """
     theirs, problems, fault = _newest(waiting, connection, record) if waiting else ({}, {}, "")
-    if record.open_drift:
-        open_rows = Drift.objects.filter(record=record, status=DriftStatus.OPEN)
-        theirs = {drift.field: drift.theirs for drift in open_rows} | theirs
+    theirs = differing | theirs
     rows = [_side(record, name, value, theirs, problems, personal) for name, value in _believed(record, theirs)]
-    differing = [row for row in rows if row.differs]
+    other = [row for row in rows if row.differs]
     same = [row for row in rows if not row.differs]
-    shown = max(0, ALWAYS - len(differing))
-    as_of = max((reference.checked_at for reference in references), default=None)
-    return Sides(differing + same[:shown], same[shown:], as_of, waiting, fault, run)
+    shown = max(0, ALWAYS - len(other))
+    return Sides(other + same[:shown], same[shown:], as_of, waiting, fault, run)
 
 
 def _believed(record: Record, theirs: dict[str, Any]) -> list[tuple[str, Any]]:

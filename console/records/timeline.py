@@ -126,12 +126,13 @@ def line_of(entry: JournalEntry) -> Line:
 
 def said_of(entry: JournalEntry) -> Said:
     """Cut a line's sentence where its reason begins."""
+    summary = entry.summary.replace(".;", ";")
     if entry.lane == Lane.PEOPLE:
-        return Said("", entry.summary.removeprefix(entry.actor).strip(), "")
+        return Said("", summary.removeprefix(entry.actor).strip(), "")
     if entry.action == "record.changed":
-        head, _, tail = entry.summary.partition(". ")
+        head, _, tail = summary.partition(". ")
         return Said("", head, tail)
-    head, _, tail = entry.summary.partition(": ")
+    head, _, tail = summary.partition(": ")
     first, _, rest = head.partition(" ")
     if _PROVIDER_WORD.fullmatch(first):
         return Said(first, rest, tail)

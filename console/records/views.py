@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from console import values
 from console.access import get_visible, in_space
-from console.records import listing, page, search, timeline
+from console.records import listing, page, search, sides, timeline
 from integrations.models import Event, JournalEntry, Record, WorkState
 
 
@@ -85,6 +85,9 @@ def entry(request: Any, pk: int, entry_pk: int) -> HttpResponse:
 def sides_now(request: Any, pk: int) -> HttpResponse:
     """Answer "ours and theirs" while a check is under way, and what it touched once it is over."""
     found = page.find(request, pk)
+    run = page.run_asked(request, found)
+    if run and sides.is_under_way(run):
+        return HttpResponse(status=204)  # Nothing to swap: htmx asks again
     return answer_sides(request, found)
 
 
@@ -98,12 +101,12 @@ def answer_sides(request: Any, found: Record, **more: Any) -> HttpResponse:
 def find_plain(request: Any, pk: int) -> Record:
     """Return the record that the person may see, alone; raises Http404."""
     space = request.space
-    return get_visible(Record.objects, request.user, pk=pk, tenant=space.tenant, environment=space.environment)
+    return get_visible(Record.objects.all(), request.user, pk=pk, tenant=space.tenant, environment=space.environment)
 
 
 def _behind(request: Any, found: Record, line: JournalEntry) -> dict[str, Any]:
     event = None
-    if line.subject_type == "event":
+    if line.subject_type == "event" and line.subject_id:
         rows = Event.objects.visible_to(request.user).select_related("mapping", "connection")
         event = rows.filter(pk=line.subject_id).first()
     currency = found.data.get("currency") or ""

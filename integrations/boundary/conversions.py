@@ -143,7 +143,7 @@ def _link(_resource: str) -> Converter:
 def _state(value: Any, setting: Setting) -> str:
     status = _text(value, setting)
     if status not in setting.states:
-        raise Refused(f"unknown_status:{_word(status)}", "is a status that the table does not know")
+        raise Refused(f"unknown_status:{_word(status)}", f"is “{_word(status)}”, a status that the table does not know")
     return setting.states[status]
 
 

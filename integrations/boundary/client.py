@@ -40,16 +40,21 @@ def http() -> httpx.Client:
 
 @dataclass
 class Exchanges:
-    """The transport of one run: sends requests and keeps an attempt of each. `last` is the newest."""
+    """The transport of one run: sends requests and keeps an attempt of each.
+
+    `last` is the newest attempt, and `answer` what came back.
+    """
 
     connection: Connection
     run: Run | None = None
     last: Attempt | None = None
+    answer: Response | None = None
 
     def __call__(self, request: Request) -> Response:
         """Send and return the answer; raises `Fault` where none came."""
         if database.in_atomic_block:
             raise OpenTransaction(f"{request.method} {request.url}")
+        self.answer = None
         self.last = attempt = Attempt.objects.create(
             connection=self.connection,
             run=self.run,
@@ -64,11 +69,13 @@ class Exchanges:
             close(attempt, begun, AttemptState.NO_ANSWER, fault=fault)
             raise
         close(attempt, begun, AttemptState.ANSWERED, response=response)
+        self.answer = response
         return response
 
 
 def send(request: Request) -> Response:
     """Send one request; raises `Fault`: timeout, or provider outage where the connection fails."""
+    begun = monotonic()
     try:
         with http().stream(
             request.method,
@@ -77,7 +84,7 @@ def send(request: Request) -> Response:
             headers=dict(request.headers),
             content=request.body or None,
         ) as answer:
-            body = b"".join(bounded(answer))
+            body = b"".join(bounded(answer, until=begun + settings.PROVIDER_TIMEOUT))
             return Response(answer.status_code, dict(answer.headers), body, datetime.now(UTC))
     except httpx.TimeoutException as error:
         raise Fault(
@@ -89,13 +96,18 @@ def send(request: Request) -> Response:
         ) from error
 
 
-def bounded(answer: httpx.Response) -> list[bytes]:
-    """Return an answer's parts; raises `Fault` above the limit."""
+def bounded(answer: httpx.Response, *, until: float) -> list[bytes]:
+    """Return an answer's parts; raises `Fault` above the limit, `httpx.ReadTimeout` when it takes too long as a whole.
+
+    The client's own timeout is for each part: an answer that trickles would outlast the lease of its run.
+    """
     parts, size = [], 0
     for part in answer.iter_bytes():
         size += len(part)
         if size > LARGEST:
             raise Fault(Category.CONTRACT, "answer_too_large", f"The answer is larger than {LARGEST} bytes")
+        if monotonic() > until:
+            raise httpx.ReadTimeout("The answer does not end")
         parts.append(part)
     return parts
 

@@ -1,11 +1,14 @@
 """What an adapter needs to talk for a connection: its settings and its secrets, opened for one run."""
 
+from collections.abc import Container
+
 from django.utils import timezone
 
 from integrations.boundary.vault import unseal
+from integrations.failures.categories import Category, Fault
 from integrations.models import Connection, Credential, CredentialState
 from integrations.providers import get_adapter
-from integrations.providers.base import Access
+from integrations.providers.base import Access, SecretSpec
 
 
 def note_use(connection: Connection) -> None:
@@ -16,13 +19,27 @@ def note_use(connection: Connection) -> None:
     )
 
 
+def lacking(connection: Connection, held: Container[str] | None = None) -> list[SecretSpec]:
+    """Return the secrets without which nothing can be asked and of which none is active (or `held`)."""
+    if held is None:
+        active = Credential.objects.filter(connection=connection, state=CredentialState.ACTIVE)
+        held = set(active.values_list("purpose", flat=True))
+    specs = get_adapter(connection.provider).secrets
+    return [spec for spec in specs if spec.verified_by == "call" and spec.name not in held]
+
+
 def access_of(connection: Connection, *, instead: Credential | None = None) -> Access:
-    """Return a connection's access; `instead` takes the place of the active credential of its purpose."""
+    """Return a connection's access; `instead` takes the place of the active credential of its purpose.
+
+    Raises `Fault` (authentication) where a secret is missing without which nothing can be asked.
+    """
     adapter = get_adapter(connection.provider)
     active = Credential.objects.filter(connection=connection, state=CredentialState.ACTIVE)
     chosen = {credential.purpose: credential for credential in active}
     if instead is not None:
         chosen[instead.purpose] = instead
+    for spec in lacking(connection, chosen):
+        raise Fault(Category.AUTHENTICATION, f"no_secret:{spec.name}", f"There is no active {spec.title}")
     return Access(
         settings=adapter.settings_schema.model_validate(connection.settings),
         secrets={purpose: unseal(credential.secret).decode() for purpose, credential in chosen.items()},

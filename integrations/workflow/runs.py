@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from integrations.configuration.reach import lacking
 from integrations.failures.categories import Category
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
@@ -70,22 +71,23 @@ def schedule() -> int:
     Where the provider refuses the credential, one parked run says so; more would say it no better.
     """
     now = timezone.now()
+    # Of one run: conditions across a relation in `exclude` would match two different ones.
+    refused = Run.objects.filter(
+        stream=OuterRef("pk"),
+        state=WorkState.PARKED,
+        category__in=(Category.AUTHENTICATION, Category.AUTHORIZATION),
+    )
     due = (
         Stream.objects.filter(Q(next_run_at__isnull=True) | Q(next_run_at__lte=now))
         .filter(
             paused_at__isnull=True,
             connection__paused_at__isnull=True,
             connection__disabled_at__isnull=True,
-            connection__credentials__state="active",
         )
-        .exclude(runs__state=WorkState.PARKED, runs__category__in=(Category.AUTHENTICATION, Category.AUTHORIZATION))
-        .distinct()
+        .exclude(Exists(refused))
         .select_related("connection")
     )
-    planned = 0
-    for stream in due:
-        planned += _plan_scheduled(stream)
-    return planned
+    return sum(_plan_scheduled(stream) for stream in due if not lacking(stream.connection))
 
 
 def _plan_scheduled(stream: Stream) -> int:

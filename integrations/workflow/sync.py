@@ -20,19 +20,21 @@ from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.failures.outline import outline
 from integrations.health import rates
-from integrations.models import Attempt, Connection, Event, Reference, Run, RunKind, Source, WorkState
+from integrations.models import Attempt, Connection, Event, MappingState, Reference, Run, RunKind, Source, WorkState
 from integrations.providers import get_adapter
 from integrations.providers.base import Item, Response
 from integrations.workflow import endings
 from integrations.workflow.belief import digest
 from integrations.workflow.evidence import NOWHERE
-from integrations.workflow.wake import EVENTS, after_commit
+from integrations.workflow.wake import EVENTS, RUNS, after_commit
 from integrations.workflow.work import LostLease, Verdict, after_failure, claim_run
 
 log = logging.getLogger(__name__)
 
 #: A page that cannot be read may have been cut on its way: it is fetched again so often before it parks.
 READ_AGAIN = 3
+#: What fails for one object so fails for every other one.
+OF_ALL = (Category.AUTHENTICATION, Category.AUTHORIZATION, Category.RATE_LIMIT, Category.OUTAGE)
 #: Digests of cursors kept, so that a provider that goes in circles is noticed.
 CURSORS_KEPT = 10_000
 
@@ -43,21 +45,23 @@ def perform_next() -> bool:
     run = claim_run(owner)
     if run is None:
         return False
+    exchanges = Exchanges(run.connection, run)
     try:
-        _perform(run)
+        _perform(run, exchanges)
     except LostLease:
         log.warning("The lease over run %d ended early; another worker has it", run.pk)
     except Fault as fault:
-        _fail(run, fault)
+        _fail(run, fault, exchanges)
     except Exception as error:
         log.error("Run %d failed: %s", run.pk, outline(error))
-        _fail(run, Fault(Category.UNKNOWN, f"engine:{type(error).__name__}", f"The run failed: {type(error).__name__}"))
+        kind = type(error).__name__
+        _fail(run, Fault(Category.UNKNOWN, f"engine:{kind}", f"The run failed: {kind}"), exchanges)
     return True
 
 
-def _perform(run: Run) -> None:
+def _perform(run: Run, exchanges: Exchanges) -> None:
     connection, adapter = run.connection, get_adapter(run.connection.provider)
-    access, exchanges = access_of(connection), Exchanges(connection, run)
+    access = access_of(connection)
     note_use(connection)
     if run.targets:
         while run.targets and not _cancelled(run):
@@ -173,7 +177,7 @@ def store(
     An object that reads as when we last saw it is no new evidence: only the time of that sight moves.
     The answers of a check of single objects are always kept, because that is what was asked for.
     """
-    known = _known(connection, items)
+    known = _known(run, connection, items)
     unchanged, fresh = [], []
     for item in items:
         reference = known.get((item.resource, item.external_id))
@@ -199,11 +203,18 @@ def _same(reference: Reference, item: Item) -> bool:
     return bytes(reference.seen_hash) == digest(item.obj)
 
 
-def _known(connection: Connection, items: Sequence[Item]) -> dict[tuple[str, str], Reference]:
+def _known(run: Run, connection: Connection, items: Sequence[Item]) -> dict[tuple[str, str], Reference]:
+    """Return by (resource, external id) how the objects were last seen.
+
+    A comparison leaves out those whose last sight does not stand for belief: they differ by now, or were
+    mapped by rules that are no longer in force.
+    """
     resources = {item.resource for item in items}
     rows = Reference.objects.filter(
         connection=connection, resource__in=resources, external_id__in=[item.external_id for item in items]
     )
+    if run.kind == RunKind.RECONCILE:
+        rows = rows.filter(record__open_drift=0, record__mapping__state=MappingState.PUBLISHED)
     return {(row.resource, row.external_id): row for row in rows}
 
 
@@ -211,9 +222,11 @@ def _saw_again(seen: Sequence[tuple[Reference, Item]], received_at: datetime) ->
     if not seen:
         return
     as_of = max(item.occurred_at for _, item in seen)
-    ids = [reference.pk for reference, _ in seen]
-    Reference.objects.filter(pk__in=ids).update(checked_at=received_at)
-    Reference.objects.filter(pk__in=ids, seen_at__lt=as_of).update(seen_at=as_of, seen_exact=True)
+    rows = Reference.objects.filter(pk__in=[reference.pk for reference, _ in seen])
+    rows.update(checked_at=received_at)
+    # By their digests too: what an event has changed in this very moment is no longer what was seen here.
+    digests = [reference.seen_hash for reference, _ in seen]
+    rows.filter(seen_at__lt=as_of, seen_hash__in=digests).update(seen_at=as_of, seen_exact=True)
 
 
 def _event(
@@ -254,15 +267,20 @@ def identity(run: Run, item: Item, reference: Reference | None) -> str:
     that failed to become belief is not kept again and again.
     """
     if run.kind == RunKind.RECONCILE:
-        return f"check:{run.pk}:{item.external_id}"[:120]
+        return f"check:{run.pk}:{item.resource[:12]}:{_short(item.external_id)}"
     seen = int(reference.seen_at.timestamp()) if reference else 0
     what = digest(item.obj).hex() if item.obj else "absent"
     asked = f":{run.pk}" if run.targets else ""
-    return f"seen:{item.resource[:12]}:{item.external_id[-40:]}:{what}:{seen}{asked}"[:120]
+    return f"seen:{item.resource[:12]}:{_short(item.external_id)}:{what}:{seen}{asked}"
+
+
+def _short(external_id: str) -> str:
+    """Return an id in at most 40 characters; ids that differ stay different."""
+    return external_id if len(external_id) <= 40 else sha256(external_id.encode()).hexdigest()[:40]
 
 
 @transaction.atomic
-def _fail(run: Run, fault: Fault) -> None:
+def _fail(run: Run, fault: Fault, exchanges: Exchanges) -> None:
     """Put a failed run back to wait, or park it; what it brought and its cursor stay."""
     now = timezone.now()
     tries = run.tries + 1
@@ -278,12 +296,40 @@ def _fail(run: Run, fault: Fault) -> None:
     )
     if not met:
         return
+    _keep_unread(run, exchanges)
+    if verdict.state == WorkState.PARKED:
+        _set_aside(run, fault)
     if fault.category == Category.RATE_LIMIT:
         Connection.objects.filter(pk=run.connection_id).update(wait_until=verdict.due_at)
     resource = run.stream.resource if run.stream else (run.targets[0][0] if run.targets else "")
     grouping.note([grouping.Failed(fault, run.connection, run=run, resource=resource)])
     endings.note_failure(run, fault, parked=verdict.state == WorkState.PARKED, tries=tries)
     rates.count({run.connection_id: rates.Count(failed=1)}, now)
+
+
+def _keep_unread(run: Run, exchanges: Exchanges) -> None:
+    """Keep an answer that could not be used: it is the evidence of the failure."""
+    attempt, answer = exchanges.last, exchanges.answer
+    if attempt and answer and Attempt.objects.filter(pk=attempt.pk, payload_id=None).exists():
+        _keep(run, attempt, answer, Source.CHECK if run.targets else Source.PAGE)
+
+
+def _set_aside(run: Run, fault: Fault) -> None:
+    """Let a run park with the one object that failed; a run of their own fetches the others."""
+    if len(run.targets) < 2 or fault.category in OF_ALL:
+        return
+    Run.objects.filter(pk=run.pk).update(targets=run.targets[:1])
+    Run.objects.create(
+        tenant_id=run.tenant_id,
+        environment=run.environment,
+        connection_id=run.connection_id,
+        kind=run.kind,
+        targets=run.targets[1:],
+        due_at=timezone.now(),
+        asked_by=run.asked_by,
+        reason=run.reason,
+    )
+    after_commit(RUNS)
 
 
 def _verdict(fault: Fault, tries: int, now: datetime) -> Verdict:

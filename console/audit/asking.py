@@ -35,6 +35,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "setup": ("settings and mappings", ("connection.made", "settings.changed", "mapping.published")),
     "people": ("people and roles", ("grant.given", "grant.taken", "person.invited")),
+    "signin": ("sign-ins", ("person.signed_in", "person.signed_out", "person.refused")),
     "reveals": ("reveals", ("payload.revealed",)),
     "audit": ("exports and verification", ("export.made", "journal.verified")),
     "refused": ("refused webhooks", ("webhook.refused",)),

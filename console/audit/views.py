@@ -19,6 +19,7 @@ from console.audit.asking import Asked, asked, reach
 from console.audit.download import download
 from console.context import may_here
 from console.questions import reason_of
+from console.wording import count
 from integrations.journal import export as exports
 from integrations.journal import select
 from integrations.journal.keys import fingerprint, public_keys, public_text
@@ -72,7 +73,7 @@ def _page(request: Any, wanted: Asked) -> tuple[list[JournalEntry] | None, dict[
         with patience():
             found = select.page(wanted.selection, size=SIZE + 1, before=older, after=None if older else newer)
     except OperationalError:
-        return None, {"newer": "", "older": ""}
+        return None, {"newer_id": "", "older_id": ""}
     more = len(found) > SIZE
     going_back = older is None and newer is not None
     if going_back and more:
@@ -81,7 +82,7 @@ def _page(request: Any, wanted: Asked) -> tuple[list[JournalEntry] | None, dict[
     ends = (page[0].pk, page[-1].pk) if page else ("", "")
     has_newer = more if going_back else older is not None
     has_older = True if going_back else more
-    return page, {"newer": ends[0] if has_newer else "", "older": ends[1] if has_older else ""}
+    return page, {"newer_id": ends[0] if has_newer else "", "older_id": ends[1] if has_older else ""}
 
 
 @contextmanager
@@ -168,9 +169,8 @@ def verify(request: Any) -> HttpResponse:
     if not result.checkpoints:
         messages.warning(request, "Nothing has been sealed yet. The first seal comes within a minute of an entry.")
     elif result.intact:
-        messages.success(
-            request, f"{result.entries:,} entries of {result.checkpoints:,} checkpoints are as they were sealed."
-        )
+        seals = count(result.checkpoints, "checkpoint")
+        messages.success(request, f"{result.entries:,} entries of {seals} are as they were sealed.")
     else:
         messages.error(request, f"{len(result.findings):,} findings: the journal is not as it was sealed.")
         for finding in result.findings[:5]:

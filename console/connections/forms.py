@@ -68,7 +68,7 @@ def _field(name: str, info: FieldInfo) -> forms.Field:
     common: dict[str, Any] = {
         "label": info.title or name.replace("_", " ").capitalize(),
         "help_text": info.description or "",
-        "required": info.is_required(),
+        "required": info.is_required() or info.default not in (None, ""),
     }
     kind = _plain(info.annotation)
     if get_origin(kind) is Literal:

@@ -117,10 +117,13 @@ def _pause_words(new: Any, old: Any, noun: str) -> str:
 def _setting_rows(old: dict[str, Any], new: dict[str, Any], titles: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     for name in dict.fromkeys([*new, *old]):
         if old.get(name) != new.get(name):
-            yield titles.get(name, name), _text(old.get(name)), _text(new.get(name))
+            yield titles.get(name, name), said(old.get(name)), said(new.get(name))
 
 
-def _text(value: Any) -> str:
+def said(value: Any) -> str:
+    """Return the value of a setting as people read it."""
+    if isinstance(value, float):
+        return f"{value:g}"
     return "none" if value is None or value == "" else f"{value}"
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 
+from console.connections.history import said
 from console.overview.rows import Row
 from console.wording import age
 from integrations.health.freshness import Freshness
@@ -199,10 +199,7 @@ def asked_of(row: Row) -> int:
     return sum(number for _, number in row.asked)
 
 
-def facts(connection: Connection) -> list[tuple[str, Any]]:
+def facts(connection: Connection) -> list[tuple[str, str]]:
     """Return the settings as (title, value)."""
     schema = get_adapter(connection.provider).settings_schema.model_fields
-    return [
-        (info.title or name, "none" if connection.settings.get(name) in (None, "") else connection.settings.get(name))
-        for name, info in schema.items()
-    ]
+    return [(info.title or name, said(connection.settings.get(name))) for name, info in schema.items()]

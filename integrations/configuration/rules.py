@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from integrations.boundary.mapping_document import Rule
+from integrations.canonical import KINDS
 
 #: Characters. The longest of the shipped documents has about a tenth of it.
 LONGEST = 64 * 1024
@@ -37,15 +38,30 @@ def read(text: str) -> dict[str, Any]:
 
 
 def write(rules: Mapping[str, Any]) -> str:
-    """Return rules as TOML."""
+    """Return rules as TOML, in the order in which people read a record."""
     lines = [f"kind = {_value(rules['kind'])}"]
-    for name, rule in rules.get("fields", {}).items():
+    for name, rule in _in_order(rules, "fields"):
         lines += ["", f"[fields.{_key(name)}]"]
         lines += [f"{part} = {_value(rule[part])}" for part in PARTS if rule.get(part) is not None]
     if rules.get("states"):
         lines += ["", "[states]"]
-        lines += [f"{_key(word)} = {_value(state)}" for word, state in rules["states"].items()]
+        lines += [f"{_key(word)} = {_value(state)}" for word, state in _in_order(rules, "states")]
     return "\n".join(lines) + "\n"
+
+
+def _in_order(rules: Mapping[str, Any], part: str) -> list[tuple[str, Any]]:
+    """Return a table's entries as their kind orders them; the database keeps no order of its own."""
+    kind = KINDS.get(str(rules.get("kind")))
+    if kind is None:
+        return sorted(rules.get(part, {}).items())
+    places = {name: place for place, name in enumerate(("state", *kind.fields) if part == "fields" else kind.states)}
+    last = len(places)
+
+    def place(entry: tuple[str, Any]) -> tuple[int, str]:
+        name, value = entry
+        return places.get(name if part == "fields" else str(value), last), name
+
+    return sorted(rules.get(part, {}).items(), key=place)
 
 
 def _key(name: str) -> str:
@@ -70,11 +86,11 @@ def _different(old: dict[str, str], new: dict[str, str]) -> Iterator[tuple[str, 
 
 
 def _rules(rules: Mapping[str, Any]) -> dict[str, str]:
-    return {name: in_words(rule) for name, rule in rules.get("fields", {}).items()}
+    return {name: in_words(rule) for name, rule in _in_order(rules, "fields")}
 
 
 def _states(rules: Mapping[str, Any]) -> dict[str, str]:
-    return {f"state {word}": str(state) for word, state in rules.get("states", {}).items()}
+    return {f"state {word}": str(state) for word, state in _in_order(rules, "states")}
 
 
 def in_words(raw: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ def test_an_intact_journal_is_said_to_be(connection: Connection, client_of: Any,
     page = client.post(f"{PAGE}verify/", follow=True).content.decode()
 
     assert sealed
-    assert f"{sealed.entries:,} entries of 1 checkpoints are as they were sealed" in page
+    assert f"{sealed.entries:,} entries of 1 checkpoint are as they were sealed" in page
     assert "by Auditor: no entry missing, changed or added" in page
     assert JournalEntry.objects.get(action="journal.verified").actor == "Auditor"
 

@@ -143,6 +143,7 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "planned": Look("s-hollow"),
         "ready": Look("s-hollow"),
         "running": Look("s-run", "busy"),
+        "waiting": Look("s-wait", "", "Tried again by itself when it is due"),
         "paused": Look("s-held", "warn"),
         "done": Look("s-done", "ok"),
         "failed": Look("s-octagon", "danger"),

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.http import FileResponse, Http404, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from console.access import in_space, require
+from console.audit.download import download
 from console.context import may_here
 from console.drift import listing
 from console.drift.views import find_check
@@ -175,8 +176,8 @@ def export(request: Any) -> Any:
     except Refusal as refusal:
         return render(request, "drift/report.html", context | {"error": str(refusal)}, status=422)
     name = f"drift-{space.tenant.slug}-{space.environment}-{timezone.now():%Y%m%d-%H%M%S}.csv"
-    answer = FileResponse(made.file, as_attachment=True, filename=name, content_type="text/csv; charset=utf-8")
-    answer["X-Content-SHA256"] = made.sha256
+    answer = download(request, made.file, name=name, content_type="text/csv; charset=utf-8", size=made.size)
+    answer["X-Export-Rows"], answer["X-Export-SHA256"] = str(made.rows), made.sha256
     return answer
 
 

@@ -53,7 +53,7 @@ class Check:
         """Whether everything is read and some of it waits to be compared."""
         run = self.run
         late = run.finished_at is None or self.now - run.finished_at > SETTLES
-        return run.state == WorkState.DONE and run.compared < run.changed and not late
+        return run.state == WorkState.DONE and run.compared < run.items and not late
 
     @property
     def moving(self) -> bool:

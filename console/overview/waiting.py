@@ -23,7 +23,8 @@ EVIDENCE: Final = (
 #: What is no change of how things stand: looks, questions and notes.
 LOOKS: Final = (
     "record.noted", "payload.revealed", "export.made", "record.check_asked", "connection.check_asked",
-    "stream.run_asked", "problem.assigned", "run.cancelled",
+    "stream.run_asked", "problem.assigned", "run.cancelled", "journal.verified", "person.signed_in",
+    "person.signed_out",
 )  # fmt: skip
 
 

@@ -35,8 +35,9 @@ class Report:
     """A finished report: the file, which stands at its beginning, its rows and its hash."""
 
     file: IO[bytes]
-    rows: int
-    sha256: str
+    rows: int = 0
+    size: int = 0
+    sha256: str = ""
 
 
 def make(
@@ -56,7 +57,7 @@ def make(
     if not reason.strip():
         raise Refusal("Say what the report is for; the journal keeps the reason.")
     file: IO[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - it is handed to the answer, which closes it
-    report = Report(file, 0, "")
+    report = Report(file)
     digest = sha256()
     try:
         for piece in _lines(drifts, report, personal):
@@ -65,7 +66,7 @@ def make(
     except BaseException:
         file.close()
         raise
-    report.sha256 = digest.hexdigest()
+    report.size, report.sha256 = file.tell(), digest.hexdigest()
     file.seek(0)
     _note(tenant, environment, report, told, actor, reason)
     return report

@@ -40,7 +40,7 @@ def test_the_journal_knows_its_lines_and_hash(client_of: Any, finance: Any, make
 
     entry = JournalEntry.objects.get(action="export.made")
     assert (entry.data["rows"], entry.reason) == (1, "Closing of November")
-    assert entry.data["sha256"] == answer["X-Content-SHA256"] == sha256(body).hexdigest()
+    assert entry.data["sha256"] == answer["X-Export-SHA256"] == sha256(body).hexdigest()
     assert entry.data["filter"] == {"status": "open", "field": "State"}
 
 

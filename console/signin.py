@@ -1,9 +1,11 @@
 """Signing in: nobody signs up by themselves, and every sign-in is in the journal."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from django.conf import settings
 from django.http import HttpRequest
 
 from console.models import User
@@ -17,6 +19,11 @@ class ClosedSignup(DefaultAccountAdapter):  # type: ignore[misc]
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Return False: accounts are made by administrators."""
         return False
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """Return the link at our public address, whatever host and scheme the request came by."""
+        path = urlsplit(super().get_reset_password_from_key_url(key)).path
+        return f"{settings.PUBLIC_URL.rstrip('/')}{path}"
 
 
 class ClosedSocialSignup(DefaultSocialAccountAdapter):  # type: ignore[misc]

@@ -10,6 +10,8 @@ urlpatterns = [
     path("", home.home, name="home"),
     path("health/", home.health, name="health"),
     path("theme/", home.theme, name="theme"),
+    # Roles are given by address, so nobody chooses an address for themselves.
+    path("accounts/email/", home.closed),
     path("accounts/", include("allauth.urls")),
     path(SPACE, include("console.overview.urls")),
     path(f"{SPACE}records/", include("console.records.urls")),

@@ -31,7 +31,7 @@ SIZE = 50
 #: Milliseconds after which a list that no index helps is given up.
 PATIENCE = 4000
 #: How much a person who waits for the answer verifies; the command verifies everything.
-NEWEST_SEALS, MOST_ENTRIES = 1500, 100_000
+NEWEST_SEALS, MOST_ENTRIES = 1500, 50_000
 #: Seconds after which unsealed entries are worth a word: some turns of the sealer.
 LATE_SEAL = 300
 CONTENT = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}

@@ -25,6 +25,8 @@ from integrations.models import Checkpoint, JournalEntry
 
 #: Of the advisory lock that one sealer holds: "seal" in ASCII.
 LOCK = 0x7365616C
+#: Entries that one checkpoint covers, give or take a transaction. Fewer tell more exactly what was changed.
+MOST = 20_000
 
 
 class JournalWentBack(Exception):
@@ -44,15 +46,27 @@ class Head:
     at: str
 
 
-@transaction.atomic
 def seal() -> Checkpoint | None:
-    """Seal what has been written since the last checkpoint; None where there is nothing, or another one seals."""
+    """Seal all that has been written since the last checkpoint; return the newest one made.
+
+    None where there is nothing to seal, or another process seals. Raises `JournalWentBack`.
+    """
+    newest, goal = None, _oldest_running()
+    while made := _seal_next(goal):
+        newest = made
+    return newest
+
+
+@transaction.atomic
+def _seal_next(goal: int) -> Checkpoint | None:
+    """Make the next checkpoint, of transactions below `goal`."""
     if not _alone():
         return None
     last = Checkpoint.objects.order_by("-number").first()
-    start, end = last.to_xact if last else 0, _oldest_running()
-    if end < start:
-        raise JournalWentBack(f"Sealed up to transaction {start}, running ones begin at {end}")
+    start = last.to_xact if last else 0
+    if goal < start:
+        raise JournalWentBack(f"Sealed up to transaction {start}, running ones begin at {goal}")
+    end = _within_reach(start, goal)
     previous = last.digest if last else ""
     entries, digest = digest_of(start, end, previous)
     if not entries:
@@ -70,6 +84,16 @@ def seal() -> Checkpoint | None:
     checkpoint.save()
     transaction.on_commit(partial(_remember, checkpoint))
     return checkpoint
+
+
+def _within_reach(start: int, end: int) -> int:
+    """Return where a checkpoint ends that covers about `MOST` entries: whole transactions, at least one."""
+    beyond = JournalEntry.objects.filter(xact__gte=start, xact__lt=end).order_by("xact").values_list("xact", flat=True)
+    first = beyond.first()
+    reached = beyond[MOST : MOST + 1].first()
+    if first is None or reached is None:
+        return end
+    return reached if reached > first else reached + 1
 
 
 def digest_of(start: int, end: int, previous: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from django.db import DatabaseError, close_old_connections, connection, transact
 
 from integrations.journal.keys import fingerprint, key_file, public_keys, signing_key
 from integrations.journal.seal import JournalWentBack, digest_of, head_file, seal
-from integrations.journal.verify import unsealed
+from integrations.journal.verify import unsealed, verify
 from integrations.models import Checkpoint, JournalEntry
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,6 +36,20 @@ def test_nothing_new_makes_no_checkpoint(say: Say) -> None:
 
     assert seal() is None
     assert Checkpoint.objects.count() == 1
+
+
+def test_much_is_sealed_in_several_of_whole_transactions(say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("integrations.journal.seal.MOST", 2)
+    with transaction.atomic():
+        say(), say(), say()
+    for _ in range(4):
+        say()
+
+    seal()
+
+    made = list(Checkpoint.objects.values_list("entries", flat=True))
+    assert made == [3, 2, 2]
+    assert verify().intact
 
 
 def test_an_entry_of_a_transaction_that_still_runs_waits_for_the_next_one(say: Say) -> None:

@@ -11,7 +11,7 @@ from django.db import connection as database
 
 from integrations.canonical import KINDS
 from integrations.models import Event, Link, Record, Reference, Transition
-from integrations.workflow.decide import Belief, Change, Decision
+from integrations.workflow.decide import Belief, Change, Decision, decide
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 
@@ -75,6 +75,19 @@ class Board:
         """Return what is believed of an object, None where there is no record."""
         known = self.known.get(key)
         return Belief(known.record.state, known.record.data, known.reference.seen_at) if known else None
+
+    def decide(self, read: Read) -> Decision:
+        """Decide what an event means for what is believed of its object."""
+        assert read.candidate
+        decision = decide(self.belief(read.key), read.candidate)
+        if decision.ask_provider and self._stands_on(read):
+            return decide(self.belief(read.key), read.candidate, again=True)
+        return decision
+
+    def _stands_on(self, read: Read) -> bool:
+        """Say whether belief stands on this very evidence."""
+        reference = self.known[read.key].reference
+        return reference.seen_at == read.event.occurred_at and bytes(reference.seen_hash) == digest(read.obj)
 
     def target(self, connection_id: int, resource: str, external_id: str) -> Record | None:
         """Return the record that a link leads to."""

@@ -62,8 +62,11 @@ class Decision:
         return self.word in (DecisionWord.NEW, DecisionWord.CHANGED)
 
 
-def decide(belief: Belief | None, candidate: Candidate) -> Decision:
-    """Return the decision; see `DecisionWord` for the words."""
+def decide(belief: Belief | None, candidate: Candidate, *, again: bool = False) -> Decision:
+    """Return the decision; see `DecisionWord` for the words.
+
+    `again`: it is the very evidence that belief stands on, read by other rules, so it comes after itself.
+    """
     data = candidate.over(belief.data if belief else None)
     if belief is None and candidate.mapped is None:
         return Decision(DecisionWord.UNCHANGED, "It is not there, and we hold no record of it")
@@ -82,7 +85,7 @@ def decide(belief: Belief | None, candidate: Candidate) -> Decision:
     if not changes:
         return Decision(DecisionWord.UNCHANGED, "It says what we already believe")
     legal = candidate.kind.can_become(belief.state, candidate.state)
-    if candidate.occurred_at == belief.seen_at:
+    if candidate.occurred_at == belief.seen_at and not again:
         return _same_instant(belief, candidate, changes, data)
     if not legal:
         return _illegal(belief.state, candidate)

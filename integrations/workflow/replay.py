@@ -13,7 +13,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
 from integrations.models import DecisionWord, Event, Lane, Mapping, RunKind, WorkState
 from integrations.workflow.belief import Board
-from integrations.workflow.decide import Change, Decision, decide
+from integrations.workflow.decide import Change, Decision
 from integrations.workflow.errors import Refusal
 from integrations.workflow.evidence import Read, read_events
 from integrations.workflow.wake import EVENTS, after_commit
@@ -89,8 +89,7 @@ def _verdict(read: Read, board: Board) -> tuple[str, str, Decision | None]:
         return WOULD_FAIL, read.fault.message, None
     if read.pointer:
         return ORDER_UNKNOWN, "It only says that something changed: the provider is asked how it stands", None
-    assert read.candidate
-    decision = decide(board.belief(read.key), read.candidate)
+    decision = board.decide(read)
     if decision.fault:
         return WOULD_FAIL, decision.reason, decision
     if decision.ask_provider:

@@ -19,7 +19,7 @@ from integrations.reconciliation.compare import Comparison, compare
 from integrations.reconciliation.resolve import close_equal
 from integrations.workflow import refetch, stuck, waits
 from integrations.workflow.belief import Board, Key
-from integrations.workflow.decide import Decision, decide
+from integrations.workflow.decide import Decision
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 from integrations.workflow.work import LostLease, after_failure
@@ -96,8 +96,7 @@ def _take(batch: Settlement, read: Read) -> None:
     elif read.pointer:
         _follow_pointer(batch, read)
     else:
-        assert read.candidate
-        decision = decide(batch.board.belief(read.key), read.candidate)
+        decision = batch.board.decide(read)
         missing = batch.board.missing_links(read) if decision.applies else []
         if missing:
             _wait_for_record(batch, read, missing[0])

@@ -169,6 +169,20 @@ def test_that_something_unknown_is_not_there_makes_no_record(kind: str) -> None:
     assert decision.reason == "It is not there, and we hold no record of it"
 
 
+def test_evidence_read_by_other_rules_comes_after_itself() -> None:
+    held = belief("customer", "active", 5, name="A")
+
+    decision = decide(held, evidence("customer", "active", 5, name="B"), again=True)
+
+    assert (decision.word, decision.changes) == (CHANGED, (("name", "A", "B"),))
+
+
+def test_read_by_other_rules_it_still_takes_legal_steps_only() -> None:
+    decision = decide(belief("invoice", "paid", 5), evidence("invoice", "open", 5), again=True)
+
+    assert decision.word == UNEXPECTED
+
+
 def test_only_new_and_changed_apply() -> None:
     assert {word for word in DecisionWord if Decision(word, "").applies} == {NEW, CHANGED}
 

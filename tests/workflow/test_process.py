@@ -381,12 +381,12 @@ def poison_settling(monkeypatch: pytest.MonkeyPatch, event: Event) -> None:
     """The engine fails while it decides."""
     real = decide.decide
 
-    def decides(held: Any, candidate: Any) -> Any:
+    def decides(held: Any, candidate: Any, **options: Any) -> Any:
         if candidate.mapped.data["name"] == "poison":
             raise ArithmeticError("marked@person.example")
-        return real(held, candidate)
+        return real(held, candidate, **options)
 
-    monkeypatch.setattr("integrations.workflow.settle.decide", decides)
+    monkeypatch.setattr("integrations.workflow.belief.decide", decides)
 
 
 def poison_database(monkeypatch: pytest.MonkeyPatch, event: Event) -> None:

@@ -156,7 +156,7 @@ def export(request: Any) -> Any:
     require_anywhere(request, "see_drift")
     connections = listing.connections_of(request)
     filters = listing.chosen(request.GET, connections)
-    told = {"status": listing.status_of(filters)} | {
+    told = {"status": listing.status_of(filters) or "any"} | {
         each.label.lower(): each.shown for each in filters.values() if each.chosen and each.name != "status"
     }
     context = {"told": told, "error": "", "back_url": f"{reverse('drift', args=space.args)}?{request.GET.urlencode()}"}

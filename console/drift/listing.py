@@ -56,13 +56,14 @@ def chosen(query: QueryDict, connections: Collection[Connection]) -> dict[str, F
 
 
 def status_of(filters: dict[str, Filter]) -> str:
-    """Return the status that the list is about; open unless another is asked for."""
-    return filters["status"].value or DriftStatus.OPEN.value
+    """Return the status that the list is about: open unless another is asked for, "" for all that a check found."""
+    return filters["status"].value or ("" if filters["run"].chosen else DriftStatus.OPEN.value)
 
 
 def condition(filters: dict[str, Filter]) -> Q:
     """Return what the filters ask of a difference."""
-    asked = Q(status=status_of(filters))
+    status = status_of(filters)
+    asked = Q(status=status) if status else Q()
     for name, column in (("kind", "kind"), ("field", "field"), ("connection", "connection_id")):
         if filters[name].chosen:
             asked &= Q(**{f"{column}__in": filters[name].chosen})

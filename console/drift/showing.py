@@ -6,7 +6,7 @@ from typing import Any
 from console import wording
 from console.values import name_of, shown, sorts
 from integrations.canonical import DELETED, KINDS
-from integrations.models import Connection, Drift, Record
+from integrations.models import Connection, Drift, DriftStatus, Record
 from integrations.models.drift import EXISTENCE
 
 
@@ -21,6 +21,10 @@ class Line:
     @property
     def name(self) -> str:
         return "Exists" if self.drift.field == EXISTENCE else name_of(self.drift.field)
+
+    @property
+    def open(self) -> bool:
+        return self.drift.status == DriftStatus.OPEN
 
     @property
     def ours(self) -> str:
@@ -105,9 +109,13 @@ class Group:
         return ours, theirs
 
     @property
+    def open(self) -> bool:
+        return any(row.status == DriftStatus.OPEN for row in self.rows)
+
+    @property
     def stake(self) -> str:
         """The money at stake in words, "" where there is none or it is not known."""
-        amount = at_stake(self.record, self.rows)
+        amount = at_stake(self.record, self.rows) if self.open else None
         return wording.money(amount, self._currencies()[0]) if amount else ""
 
     @property

@@ -36,7 +36,7 @@ def drift(request: Any) -> HttpResponse:
         "status": status,
         "is_open": status == DriftStatus.OPEN,
         "filtered": any(filters[name].chosen for name in ("kind", "field", "connection", "run")),
-        "may_settle": listing.may_settle(request) and status == DriftStatus.OPEN,
+        "may_settle": listing.may_settle(request) and status in ("", DriftStatus.OPEN),
     }
     if request.htmx:
         return render(request, "drift/_rows.html", context)

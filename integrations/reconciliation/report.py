@@ -63,6 +63,9 @@ def make(
         for piece in _lines(drifts, report, personal):
             file.write(piece)
             digest.update(piece)
+    except OSError as error:
+        file.close()
+        raise Refusal("There is no room on the server's disk for this report. Nothing was exported.") from error
     except BaseException:
         file.close()
         raise

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection as database
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from console.drift import listing
 from integrations.models import Connection, Drift, DriftStatus, Run, Tenant
@@ -109,8 +110,12 @@ def test_it_can_be_narrowed(client_of: Any, finance: Any, make_drift: Any, query
 
 def test_a_check_leads_to_what_it_found(client_of: Any, finance: Any, make_drift: Any, check: Run) -> None:
     make_drift()
+    make_drift(status=DriftStatus.GONE, settled_at=timezone.now())
+    client = client_of(finance)
 
-    assert len(client_of(finance).get(f"{URL}?run=R-{check.pk}").context["page"].groups) == 1
+    assert len(client.get(f"{URL}?run=R-{check.pk}").context["page"].groups) == 2
+    assert len(client.get(f"{URL}?run={check.pk}&status=gone").context["page"].groups) == 1
+    assert page(client, f"{URL}?run={check.pk}").count('name="row"') == 1
 
 
 def test_pages_follow_by_record(client_of: Any, finance: Any, make_drift: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,9 @@ def _seal_next(goal: int) -> Checkpoint | None:
         return None
     last = Checkpoint.objects.order_by("-number").first()
     start = last.to_xact if last else 0
-    if goal < start:
-        raise JournalWentBack(f"Sealed up to transaction {start}, running ones begin at {goal}")
+    running = _oldest_running()
+    if running < start:
+        raise JournalWentBack(f"Sealed up to transaction {start}, running ones begin at {running}")
     end = _within_reach(start, goal)
     previous = last.digest if last else ""
     entries, digest = digest_of(start, end, previous)

@@ -155,7 +155,7 @@ def _payment_stands(teller: Teller) -> list[Any]:
     because = format_html(" (<code>{}</code>)", reason) if reason else ""
     sentences: dict[str, Any] = {
         "pending": "Nothing has been collected yet.",
-        "requires_action": format_html("<b>The customer has to do something</b>, such as confirm at their bank."),
+        "requires_action": mark_safe("<b>The customer has to do something</b>, such as confirm at their bank."),
         "processing": "The money is on its way; the bank has not said yes yet.",
         "succeeded": format_html("<b>{} was collected.</b>", teller.money("amount_received")),
         "canceled": "It was called off; nothing will be collected.",
@@ -181,9 +181,7 @@ def _refund_stands(teller: Teller) -> list[Any]:
     sentences: dict[str, Any] = {
         "pending": f"{amount} is on its way back.",
         "succeeded": format_html("<b>{} went back to the customer.</b>", amount),
-        "failed": format_html(
-            "<b>The money did not go back.</b> The customer’s bank refused it, or returned it later."
-        ),
+        "failed": mark_safe("<b>The money did not go back.</b> The customer’s bank refused it, or returned it later."),
         "canceled": "It was called off; the money stays.",
     }
     return [sentences.get(teller.state, f"It is {teller.state}.")]

@@ -65,9 +65,8 @@ def among_the_next(rows: "QuerySet[Record]", words: list[str], field: str, wante
     words that it does not know, and either walks the whole list or gathers a million rows.
     """
     read = rows.annotate(holds=_matches(words)).values_list(field, "pk", "holds")[:AHEAD]
-    seen = list(read)
-    found = [(value, pk) for value, pk, holds in seen if holds][:wanted]
-    return found if len(found) == wanted or len(seen) < AHEAD else None
+    found = [(value, pk) for value, pk, holds in read if holds][:wanted]
+    return found if len(found) == wanted else None
 
 
 def by_words(words: list[str], rows: "QuerySet[Record]") -> tuple[list[Q | RawSQL], bool]:

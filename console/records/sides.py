@@ -73,7 +73,7 @@ def read(
     Where evidence waits, theirs is what it says, as far as the mapping reads it.
     """
     theirs, problems, fault = _newest(waiting, connection, record) if waiting else ({}, {}, "")
-    theirs = differing | theirs
+    theirs |= differing
     rows = [_side(record, name, value, theirs, problems, personal) for name, value in _believed(record, theirs)]
     other = [row for row in rows if row.differs]
     same = [row for row in rows if not row.differs]

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import hypothesis
 import pytest
 from django.db import connection as database
 from django.db.backends.postgresql.operations import DatabaseOperations
@@ -27,6 +28,10 @@ from integrations.workflow.belief import describe
 
 if TYPE_CHECKING:
     from tests.fake_provider import Provider
+
+# Whether a machine is busy is no rule of ours: what is generated slowly is still right or wrong.
+hypothesis.settings.register_profile("steady", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("steady")
 
 TESTER = Actor(None, "the tests")
 WEBHOOK_SECRET = "whsec_of_the_tests_0001"

@@ -61,7 +61,7 @@ def frame(request: Any) -> dict[str, Any]:
 
 def navigation(request: Any, space: Any) -> list[dict[str, Any]]:
     """Return the pages that this person may open here, with what waits on them."""
-    counts = waiting(space)
+    counts = waiting(request.user, space)
     here = request.resolver_match.url_name if request.resolver_match else ""
     section = here.split("_")[0].rstrip("s")
     return [
@@ -80,18 +80,25 @@ def navigation(request: Any, space: Any) -> list[dict[str, Any]]:
 
 def may_here(user: Any, space: Any, action: str) -> bool:
     """Say whether a person may do `action` at the space's tenant, or at one of its connections."""
-    return user.powers.may(action, tenant_id=space.tenant.pk) or bool(
-        user.powers.connections.get(action, frozenset()) & space.connection_ids
-    )
+    return user.powers.may(action, tenant_id=space.tenant.pk) or bool(where(user, space, action))
 
 
-def waiting(space: Any) -> dict[str, int]:
+def where(user: Any, space: Any, action: str) -> frozenset[int]:
+    """Return the ids of the space's connections at which a person may do `action`."""
+    ids: frozenset[int] = space.connection_ids
+    if user.powers.may(action, tenant_id=space.tenant.pk):
+        return ids
+    at_single_ones: frozenset[int] = user.powers.connections.get(action, frozenset())
+    return ids & at_single_ones
+
+
+def waiting(user: Any, space: Any) -> dict[str, int]:
     """Return how many problems and differences are open; counting ends at `MOST_COUNTED`."""
     problems = Problem.objects.filter(connection_id__in=space.connection_ids, open_count__gt=0)
     drifts = Drift.objects.filter(
         tenant=space.tenant,
         environment=space.environment,
-        connection_id__in=space.connection_ids,
+        connection_id__in=where(user, space, "see_drift"),
         status=DriftStatus.OPEN,
     )
     counts = [CountOf(rows.values("pk")[:MOST_COUNTED]) for rows in (problems, drifts)]

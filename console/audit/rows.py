@@ -8,6 +8,7 @@ from typing import Any
 
 from django.urls import reverse
 
+from console.context import where
 from console.values import name_of, shown
 from integrations.boundary.redaction import mask
 from integrations.canonical import KINDS
@@ -37,9 +38,9 @@ def days(rows: Iterable[Row]) -> list[tuple[Any, list[Row]]]:
     return [(day, list(found)) for day, found in groupby(rows, key=lambda row: row.entry.at.astimezone(UTC).date())]
 
 
-def rows_of(request: Any, entries: Sequence[JournalEntry], newest: Checkpoint | None, *, personal: bool) -> list[Row]:
+def rows_of(request: Any, entries: Sequence[JournalEntry], newest: Checkpoint | None) -> list[Row]:
     """Return the entries as rows; one query for their records, one for streams where any is named."""
-    labels = labels_of(request, {entry.record_id for entry in entries if entry.record_id}, personal=personal)
+    labels = labels_of(request, {entry.record_id for entry in entries if entry.record_id})
     streams = _streams(request, [e.subject_id for e in entries if e.subject_type == "stream" and e.subject_id])
     return [_row(request, entry, newest, labels, streams) for entry in entries]
 
@@ -64,13 +65,17 @@ def did(entry: JournalEntry) -> str:
     return text
 
 
-def labels_of(request: Any, pks: Iterable[int], *, personal: bool) -> dict[int, str]:
+def labels_of(request: Any, pks: Iterable[int]) -> dict[int, str]:
     """Return what people call some records; a name that is personal is masked for who may not see it."""
     wanted = set(pks)
     if not wanted:
         return {}
-    found = Record.objects.visible_to(request.user).filter(pk__in=wanted).values_list("pk", "label", "kind")
-    return {pk: label if personal or not _is_personal(kind) else mask(label) for pk, label, kind in found}
+    personal = where(request.user, request.space, "see_personal")
+    found = Record.objects.visible_to(request.user).filter(pk__in=wanted)
+    return {
+        pk: label if connection_id in personal or not _is_personal(kind) else mask(label)
+        for pk, connection_id, label, kind in found.values_list("pk", "connection_id", "label", "kind")
+    }
 
 
 def _is_personal(kind: str) -> bool:

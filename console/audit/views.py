@@ -17,7 +17,7 @@ from console.access import in_space
 from console.audit import rows as shaping
 from console.audit.asking import Asked, asked, reach
 from console.audit.download import download
-from console.context import may_here
+from console.context import may_here, where
 from console.questions import reason_of
 from console.wording import count
 from integrations.journal import export as exports
@@ -44,8 +44,7 @@ def audit(request: Any) -> HttpResponse:
     wanted = asked(request, request.GET)
     newest = Checkpoint.objects.order_by("-number").first()
     found, place = _page(request, wanted)
-    personal = may_here(request.user, request.space, "see_personal")
-    shown = shaping.rows_of(request, found[:SIZE] if found else [], newest, personal=personal)
+    shown = shaping.rows_of(request, found[:SIZE] if found else [], newest)
     context = {
         "asked": wanted,
         "tabs": _tabs(request, wanted),
@@ -142,11 +141,11 @@ def entry(request: Any, pk: int) -> HttpResponse:
     if found is None:
         raise Http404
     newest = Checkpoint.objects.filter(to_xact__gt=found.xact).order_by("number").first()
-    personal = may_here(request.user, space, "see_personal")
+    personal = found.connection_id in where(request.user, space, "see_personal")
     record = Record.objects.visible_to(request.user).filter(pk=found.record_id).first() if found.record_id else None
     context = {
         "entry": found,
-        "row": shaping.rows_of(request, [found], newest, personal=personal)[0],
+        "row": shaping.rows_of(request, [found], newest)[0],
         "seal": newest,
         "difference": shaping.difference(found, record, personal=personal),
         "details": shaping.details(found),

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from console.access import in_space, require
 from console.audit.download import download
-from console.context import may_here
+from console.context import may_here, where
 from console.drift import listing
 from console.drift.views import find_check
 from console.questions import Question, ask, reason_of
@@ -64,7 +64,7 @@ def _settle(request: Any, *, do: Callable[..., int], verb: str, text: str, said:
         messages.warning(request, f"At most {listing.MOST} differences are settled at once. Nothing was done.")
         return redirect(back)
     how_many = count(len(still_open), "difference")
-    groups = listing.groups(still_open, personal=may_here(request.user, request.space, "see_personal"))
+    groups = listing.groups(still_open, personal=where(request.user, request.space, "see_personal"))
     question = Question(
         question=f"{verb} {how_many}?",
         text=text,
@@ -154,7 +154,8 @@ def export(request: Any) -> Any:
     """Ask what the report is for, then answer with the file: the differences that the list is narrowed to."""
     space = request.space
     require_anywhere(request, "see_drift")
-    connections = listing.connections_of(request)
+    ids = where(request.user, space, "export")
+    connections = [each for each in listing.connections_of(request) if each.pk in ids]
     filters = listing.chosen(request.GET, connections)
     told = {"status": listing.status_of(filters) or "any"} | {
         each.label.lower(): each.shown for each in filters.values() if each.chosen and each.name != "status"
@@ -162,14 +163,15 @@ def export(request: Any) -> Any:
     context = {"told": told, "error": "", "back_url": f"{reverse('drift', args=space.args)}?{request.GET.urlencode()}"}
     if request.method != "POST":
         return render(request, "drift/report.html", context)
-    rows = listing.with_names(listing.visible(request).filter(listing.condition(filters))).order_by("-pk")
+    asked = listing.visible(request).filter(listing.condition(filters), connection_id__in=ids)
+    rows = listing.with_names(asked).order_by("-pk")
     try:
         made = report.make(
             space.tenant,
             space.environment,
             rows.iterator(chunk_size=2000),
             told=told,
-            personal=may_here(request.user, space, "see_personal"),
+            personal=where(request.user, space, "see_personal"),
             actor=request.actor,
             reason=reason_of(request)[:500],
         )

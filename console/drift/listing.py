@@ -8,7 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from console import newest
-from console.context import may_here
+from console.context import may_here, where
 from console.drift.showing import Group
 from console.filters import Choice, Filter, read
 from console.values import name_of, sorts
@@ -24,10 +24,8 @@ MOST: Final = 500
 
 def connections_of(request: Any) -> list[Connection]:
     """Return the connections of the space at which the person may see drift."""
-    powers, space = request.user.powers, request.space
-    return [
-        each for each in space.connections if powers.may("see_drift", tenant_id=space.tenant.pk, connection_id=each.pk)
-    ]
+    ids = where(request.user, request.space, "see_drift")
+    return [each for each in request.space.connections if each.pk in ids]
 
 
 def visible(request: Any) -> "QuerySet[Drift]":
@@ -82,8 +80,11 @@ class Page:
     older: int
 
 
-def page(rows: "QuerySet[Drift]", asked: Q, query: QueryDict, *, personal: bool) -> Page:
-    """Return one page of records with their differences; two queries and one of the records' names."""
+def page(rows: "QuerySet[Drift]", asked: Q, query: QueryDict, *, personal: Collection[int]) -> Page:
+    """Return one page of records with their differences; two queries and one of the records' names.
+
+    `personal` holds the connections of which the reader may see personal values.
+    """
     newer_row = Drift.objects.filter(
         asked,
         connection_id=OuterRef("connection_id"),
@@ -112,11 +113,11 @@ def with_names(rows: "QuerySet[Drift]") -> "QuerySet[Drift]":
     return rows.select_related("connection", "record__customer", "evidence")
 
 
-def groups(rows: Iterable[Drift], *, personal: bool) -> list[Group]:
-    """Return the rows by record, in the order in which they come."""
+def groups(rows: Iterable[Drift], *, personal: Collection[int]) -> list[Group]:
+    """Return the rows by record, in the order in which they come; `personal` as in `page`."""
     found: dict[tuple[int, str, str], Group] = {}
     for each in rows:
-        found.setdefault(_key(each), Group(each, personal)).add(each)
+        found.setdefault(_key(each), Group(each, each.connection_id in personal)).add(each)
     return list(found.values())
 
 

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
 from console.access import get_visible, in_space
-from console.context import may_here
+from console.context import may_here, where
 from console.drift import checks, listing
 from console.drift.stakes import open_stakes
 from console.overview.waiting import open_drift
@@ -28,7 +28,7 @@ def drift(request: Any) -> HttpResponse:
     filters = listing.chosen(request.GET, connections)
     status = listing.status_of(filters)
     rows = listing.visible(request)
-    personal = may_here(user, space, "see_personal")
+    personal = where(user, space, "see_personal")
     page = listing.page(rows, listing.condition(filters), request.GET, personal=personal)
     context: dict[str, Any] = {
         "now": now,
@@ -43,7 +43,7 @@ def drift(request: Any) -> HttpResponse:
     ids = [each.pk for each in connections]
     runs = checks.visible(request, ids)
     compared = checks.last_compared(runs)
-    waiting = open_drift(space)
+    waiting = open_drift(space, ids)
     context |= {
         "filters": [filters[name] for name in ("kind", "field", "connection", "run")],
         "keep": [("status", filters["status"].value)],

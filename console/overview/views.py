@@ -11,7 +11,7 @@ from django.views.decorators.vary import vary_on_headers
 
 from console import look
 from console.access import in_space
-from console.context import may_here
+from console.context import may_here, where
 from console.overview import waiting, words
 from console.overview.rows import NOBODY, Row, by_owner, read_rows
 
@@ -33,14 +33,16 @@ def overview(request: Any) -> HttpResponse:
         "told_to_wait": any(row.connection.wait_until and row.connection.wait_until > now for row in rows),
         "stats": _stats(rows, owners),
         "stuck": waiting.stuck_records(space),
-        "drift": waiting.open_drift(space) if may_here(user, space, "see_drift") else None,
+        "drift": waiting.open_drift(space, where(user, space, "see_drift"))
+        if may_here(user, space, "see_drift")
+        else None,
         "owners": words.listed([words.asked(owner) for owner in owners]),
         "owner": owners[0] if len(owners) == 1 else "",
         "colleagues": words.listed(["you", *waiting.colleagues(space, user, owners)]) if owners else "",
         "waits": waiting.problems_for(space, user, owners),
         "open_problems": sum(number for row in rows for _, number in row.asked),
         "changes": [
-            (entry, _connection(space, entry.connection_id)) for entry in waiting.changes_since(space, midnight)
+            (entry, _connection(space, entry.connection_id)) for entry in waiting.changes_since(space, user, midnight)
         ],
     }
     return render(request, "overview/_now.html" if request.htmx else "overview/overview.html", context)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from django.db.models import Count, F, Min, Q
 
 from console import look
+from console.access import SEE
 from console.models import User
 from integrations.models import Drift, DriftStatus, JournalEntry, Problem, Record
 
@@ -48,12 +49,12 @@ def stuck_records(space: Any) -> Waiting:
     return _counted(rows.values("stuck_since")[: MOST + 1], "stuck_since")
 
 
-def open_drift(space: Any) -> Waiting:
-    """Count the differences that are open."""
+def open_drift(space: Any, connection_ids: Collection[int]) -> Waiting:
+    """Count the differences that are open at some connections."""
     rows = Drift.objects.filter(
         tenant=space.tenant,
         environment=space.environment,
-        connection_id__in=space.connection_ids,
+        connection_id__in=connection_ids,
         status=DriftStatus.OPEN,
     ).order_by("-id")
     return _counted(rows.values("first_seen_at")[: MOST + 1], "first_seen_at")
@@ -91,11 +92,17 @@ def colleagues(space: Any, user: User, owners: Collection[str]) -> list[str]:
     return [person.name for person in rows.exclude(pk=user.pk).distinct().order_by("first_name", "email")[:3]]
 
 
-def changes_since(space: Any, since: datetime) -> list[JournalEntry]:
-    """Return what people and the engine changed since then, the newest first."""
+def changes_since(space: Any, user: User, since: datetime) -> list[JournalEntry]:
+    """Return what people and the engine changed since then, the newest first.
+
+    What concerns the tenant as a whole is for those who see all of it.
+    """
+    seen = Q(connection_id__in=space.connection_ids)
+    if user.powers.may(SEE, tenant_id=space.tenant.pk):
+        seen |= Q(connection_id__isnull=True)
     rows = (
         JournalEntry.objects.filter(tenant_id=space.tenant.pk, environment=space.environment, at__gte=since)
-        .filter(Q(connection_id__in=space.connection_ids) | Q(connection_id__isnull=True))
+        .filter(seen)
         .exclude(action__in=EVIDENCE)
         .exclude(action__in=LOOKS)
     )

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from tempfile import SpooledTemporaryFile
@@ -46,13 +46,14 @@ def make(
     drifts: Iterable[Drift],
     *,
     told: dict[str, str],
-    personal: bool,
+    personal: Collection[int],
     actor: Actor,
     reason: str,
 ) -> Report:
     """Write the differences into a file. Raises `Refusal` where there are too many, or without a reason.
 
-    `told` is the filter in words, for the journal. Personal values are masked unless `personal`.
+    `told` is the filter in words, for the journal. `personal` holds the
+    connections of which personal values are not masked.
     """
     if not reason.strip():
         raise Refusal("Say what the report is for; the journal keeps the reason.")
@@ -75,7 +76,7 @@ def make(
     return report
 
 
-def _lines(drifts: Iterable[Drift], report: Report, personal: bool) -> Iterator[bytes]:
+def _lines(drifts: Iterable[Drift], report: Report, personal: Collection[int]) -> Iterator[bytes]:
     yield _line(COLUMNS)
     for drift in drifts:
         report.rows += 1
@@ -84,7 +85,7 @@ def _lines(drifts: Iterable[Drift], report: Report, personal: bool) -> Iterator[
                 f"These are more than {settings.EXPORT_LIMIT:,} differences, the most that one report holds. "
                 "Narrow the list first. Nothing was exported."
             )
-        yield _line(_cells(drift, personal))
+        yield _line(_cells(drift, drift.connection_id in personal))
 
 
 def _line(cells: Iterable[Any]) -> bytes:

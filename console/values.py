@@ -12,6 +12,9 @@ from console import look, wording
 from integrations.boundary.redaction import mask
 from integrations.canonical import KINDS
 
+#: Hidden where nobody can tell of which kind a field is.
+ANY_SENSITIVE = frozenset[str]().union(*(kind.sensitive for kind in KINDS.values()))
+
 Sort = Literal["money", "moment", "state", "link", "text"]
 
 
@@ -40,7 +43,7 @@ def shown(kind: str, field: str, value: Any, *, currency: str = "", personal: bo
     if value is None or value == "":
         return "none"
     known = KINDS.get(kind)
-    if known and field in known.sensitive and not personal:
+    if not personal and field in (known.sensitive if known else ANY_SENSITIVE):
         return mask(str(value))
     sort = sorts(kind).get(field, "text")
     if sort == "money" and type(value) is int:

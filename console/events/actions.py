@@ -68,7 +68,7 @@ def _used(event: Event, chosen: Mapping | None) -> int | None:
 
 def _changes(request: Any, event: Event, plan: replays.Plan) -> list[tuple[str, str, str]]:
     """Return the planned changes of belief in words; personal values only for who may see them."""
-    kind = event.record.kind if event.record else (event.mapping.kind if event.mapping else "")
+    kind = page.kind_of(event)
     currency = next((new for name, _, new in plan.changes if name == "currency"), None)
     currency = currency or (event.record.data.get("currency") if event.record else "") or ""
     personal = request.user.powers.may("see_personal", tenant_id=event.tenant_id, connection_id=event.connection_id)

@@ -19,7 +19,7 @@ from integrations.workflow.evidence import Read
 MOST_BYTES = 4096
 _QUOTED = re.compile(r"'[^']*'")
 _PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_HALVES = re.compile(rb"\\\\u[dD][89a-fA-F]")
+_HALVES = re.compile(rb"\\u[dD][89a-fA-F]")
 #: Words in a source that are no paths.
 _WORDS = {"or", "starts_with", "sum", "length", "join", "to_string", "to_number", "contains", "not_null"}
 _TELLING = re.compile(r"[^\W_]")

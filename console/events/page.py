@@ -68,6 +68,15 @@ REPLAYABLE = frozenset({WorkState.PARKED, WorkState.WAITING, WorkState.DONE, Wor
 DISMISSABLE = frozenset({WorkState.PARKED, WorkState.WAITING})
 
 
+def kind_of(event: Event) -> str:
+    """Return the canonical kind that an event is about, "" where no mapping reads it."""
+    known = event.record or event.mapping
+    if known is not None:
+        return known.kind
+    rows = Mapping.objects.filter(connection_id=event.connection_id, resource=event.resource)
+    return rows.values_list("kind", flat=True).first() or ""
+
+
 def is_under_way(event: Event) -> bool:
     """Say whether a worker has it, or takes it next."""
     return event.state in (WorkState.READY, WorkState.LEASED)

@@ -24,13 +24,9 @@ def _said(event: Event, now: datetime, record_url: Callable[[int], str]) -> Safe
     if event.event_type == UNREADABLE:
         return format_html("{} sent bytes that cannot be read {}.", provider, values.told_on(event.received_at, now))
     if event.source == Source.WEBHOOK:
-        return format_html(
-            "{} told us that <code>{}</code> happened{} {}.", provider, event.event_type, _to(about), at
-        )
+        return format_html("{} told us that <code>{}</code> happened{} {}.", provider, event.event_type, _to(about), at)
     if event.source == Source.CHANGE_LOG:
-        return format_html(
-            "Found in {}’s event log: <code>{}</code>{} {}.", provider, event.event_type, _to(about), at
-        )
+        return format_html("Found in {}’s event log: <code>{}</code>{} {}.", provider, event.event_type, _to(about), at)
     why = "to compare it with what we believe" if event.source == Source.CHECK else "by a sync"
     return format_html("Read from {} {}: {}, as it stood {}.", provider, why, about or "an object", at)
 

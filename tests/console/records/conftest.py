@@ -26,7 +26,7 @@ def invoice_object(external_id: str = "in_0001", **fields: Any) -> dict[str, Any
 def tell(make_event: Callable[..., Event]) -> Callable[..., Event]:
     """Return a function by which the provider tells something, and the engine decides it at once."""
 
-    def told(event_type: str, obj: dict[str, Any] | None = None, **fields: Any) -> Event:
+    def told(event_type: str = "customer.created", obj: dict[str, Any] | None = None, **fields: Any) -> Event:
         event = make_event(event_type, obj, **fields)
         process_batch()
         event.refresh_from_db()

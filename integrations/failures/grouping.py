@@ -35,18 +35,18 @@ def fingerprint(category: str, code: str, resource: str) -> str:
     return sha256(f"{category}\n{code}\n{resource}".encode()).hexdigest()[:16]
 
 
-def note(failures: Iterable[Failed]) -> None:
+def note(failures: Iterable[Failed], *, gone: Iterable[Failure] = ()) -> None:
     """Write failures and count them in their problems; call in the transaction of the work that failed.
 
     Work that fails again before it was resolved counts as a repeat of its open failure, not as a new one.
+    `gone` are the failures of work that went through in the same transaction.
     """
     found = list(failures)
-    if not found:
-        return
-    problems = _problems(found)
-    open_failures = _open_failures(found)
+    counts = _close(gone, "It went through")
+    problems = _problems(found) if found else {}
+    open_failures = _open_failures(found) if found else {}
     now = timezone.now()
-    fresh, again = [], []
+    fresh, again, other = [], [], []
     for failed in found:
         problem = problems[failed.connection.pk, failed.fingerprint]
         before = open_failures.get(_subject(failed))
@@ -56,39 +56,70 @@ def note(failures: Iterable[Failed]) -> None:
             again.append(before)
         else:
             if before is not None:
-                resolve([before], "It failed otherwise since")
+                other.append(before)
             fresh.append(_row(failed, problem))
+    counts.add(_close(other, "It failed otherwise since"))
     Failure.objects.bulk_create(fresh)
     Failure.objects.bulk_update(again, ["repeats", "at", "message", "record"])
-    recount({failure.problem_id for failure in [*fresh, *again]}, seen=True)
+    for failure in fresh:
+        counts.count(failure.problem_id, total=1, still_open=1)
+    for failure in again:
+        counts.count(failure.problem_id, total=1)
+    counts.write()
 
 
 def resolve(failures: Iterable[Failure], how: str) -> None:
-    """Close failures, since their work went through or was dismissed, and recount their problems."""
-    closing = list(failures)
-    if not closing:
-        return
-    Failure.objects.filter(pk__in=[f.pk for f in closing]).update(resolved_at=timezone.now(), resolution=how[:200])
-    recount({f.problem_id for f in closing})
+    """Close failures, since their work went through or was dismissed, and count their problems down."""
+    _close(failures, how).write()
 
 
-def recount(problem_ids: set[int], *, seen: bool = False) -> None:
-    """Count a problem's failures anew, from the failures themselves."""
-    if not problem_ids:
-        return
-    # Locked in order of id, so that two workers with the same problems never wait for each other in a ring.
-    list(Problem.objects.filter(pk__in=problem_ids).order_by("pk").select_for_update().values_list("pk"))
-    with database.cursor() as cursor:
-        cursor.execute(
-            """
-            UPDATE integrations_problem p SET count = f.total, open_count = f.open,
-                last_seen_at = CASE WHEN %s THEN now() ELSE p.last_seen_at END
-            FROM (SELECT problem_id, sum(1 + repeats) AS total, count(*) FILTER (WHERE resolved_at IS NULL) AS open
-                  FROM integrations_failure WHERE problem_id = ANY(%s) GROUP BY problem_id) f
-            WHERE p.id = f.problem_id
-            """,
-            [seen, sorted(problem_ids)],
-        )
+@dataclass
+class _Counts:
+    """What a transaction adds to the counts of some problems: (all, open), by id."""
+
+    by_problem: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    def count(self, problem_id: int, *, total: int = 0, still_open: int = 0) -> None:
+        before = self.by_problem.get(problem_id, (0, 0))
+        self.by_problem[problem_id] = (before[0] + total, before[1] + still_open)
+
+    def add(self, other: "_Counts") -> None:
+        for problem_id, (total, still_open) in other.by_problem.items():
+            self.count(problem_id, total=total, still_open=still_open)
+
+    def write(self) -> None:
+        """Add to the problems, locked in order of id, so that two workers never wait for each other in a ring."""
+        ids = sorted(self.by_problem)
+        if not ids:
+            return
+        list(Problem.objects.filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
+        with database.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE integrations_problem p SET count = p.count + d.total, open_count = p.open_count + d.still_open,
+                    last_seen_at = CASE WHEN d.total > 0 THEN now() ELSE p.last_seen_at END
+                FROM unnest(%s::bigint[], %s::int[], %s::int[]) AS d(id, total, still_open) WHERE p.id = d.id
+                """,
+                [ids, [self.by_problem[pk][0] for pk in ids], [self.by_problem[pk][1] for pk in ids]],
+            )
+
+
+def _close(failures: Iterable[Failure], how: str) -> _Counts:
+    """Mark failures as resolved; those that somebody else resolved meanwhile count once."""
+    counts = _Counts()
+    ids = sorted(failure.pk for failure in failures)
+    if ids:
+        with database.cursor() as cursor:
+            cursor.execute(
+                """
+                UPDATE integrations_failure SET resolved_at = now(), resolution = %s
+                WHERE id = ANY(%s) AND resolved_at IS NULL RETURNING problem_id
+                """,
+                [how[:200], ids],
+            )
+            for (problem_id,) in cursor.fetchall():
+                counts.count(problem_id, still_open=-1)
+    return counts
 
 
 def open_failures_of(events: Iterable[int] = (), runs: Iterable[int] = ()) -> list[Failure]:

@@ -354,8 +354,7 @@ def _write_failures(batch: Settlement, reads: Sequence[Read]) -> None:
     for failed, key in batch.failed:
         known = batch.board.known.get(key)
         failed.record = known.record if known else None
-    grouping.note(failed for failed, _ in batch.failed)
     # Only what failed before can have failures to close: replayed or tried again.
     again = [r.event.pk for r in reads if r.event.state == WorkState.DONE and (r.event.tries or r.event.replays)]
-    if again:
-        grouping.resolve(grouping.open_failures_of(events=again), "It went through")
+    gone = grouping.open_failures_of(events=again) if again else []
+    grouping.note((failed for failed, _ in batch.failed), gone=gone)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 #: Keys whose values open doors. They are taken out whatever a provider calls sensitive.
@@ -90,5 +91,6 @@ def strip_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): "(removed)" if _is_secret(name) else value for name, value in headers.items()}
 
 
+@lru_cache(maxsize=1024)
 def _is_secret(name: str) -> bool:
     return name.lower() in SECRET_HEADERS or bool(_SECRET_HEADER.search(name))

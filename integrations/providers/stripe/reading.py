@@ -20,7 +20,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def read_json(body: bytes) -> Any:
     """Return the JSON value in `body`. Raises `Fault` (contract mismatch) where it holds none."""
     try:
-        return json.loads(body.decode(), parse_constant=_no_constant)
+        return _decode(body.decode())
     except UnicodeDecodeError:
         raise mismatch("not_utf8", "The body is not UTF-8.") from None
     except (ValueError, RecursionError):
@@ -29,6 +29,9 @@ def read_json(body: bytes) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_decode: Final = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def read_event(event: Any, at: str) -> Item:

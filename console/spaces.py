@@ -15,10 +15,12 @@ class Way:
 
     tenant: Tenant
     environment: str
+    #: The page where the person begins: people who see no records have no overview.
+    begin: str = "overview"
 
     @property
     def url(self) -> str:
-        return reverse("overview", args=(self.tenant.slug, self.environment))
+        return reverse(self.begin, args=(self.tenant.slug, self.environment))
 
 
 def spaces_of(user: Any) -> list[Way]:
@@ -37,5 +39,6 @@ def spaces_of(user: Any) -> list[Way]:
     ways = []
     for tenant in found.values():
         environments = [e for e in (Environment.LIVE, Environment.TEST) if (tenant.pk, e) in filled]
-        ways += [Way(tenant, e) for e in environments or [Environment.LIVE]]
+        sees = powers.may("see", tenant_id=tenant.pk) or tenant.pk not in known
+        ways += [Way(tenant, e, "overview" if sees else "people") for e in environments or [Environment.LIVE]]
     return ways

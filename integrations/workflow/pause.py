@@ -8,6 +8,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from integrations.journal import history
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Event, Lane, Run, Stream, WorkState
@@ -32,7 +33,7 @@ def pause(target: Target, *, actor: Actor, reason: str, until: datetime | None =
         raise Refusal("The end lies in the past.")
     held.paused_at, held.paused_until = timezone.now(), until
     held.paused_by, held.pause_reason = actor.name, reason
-    _save(held, actor, reason)
+    history.save(held, actor=actor, reason=reason)
     count: int = _events(held).filter(state__in=[WorkState.READY, WorkState.WAITING]).update(state=WorkState.HELD)
     ends = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
     _write(held, actor, "paused", f"{held} paused{ends}; {count:,} events wait", reason)
@@ -50,7 +51,7 @@ def resume(target: Target, *, actor: Actor, reason: str = "") -> int:
         raise Refusal(f"{held} is not paused.")
     held.paused_at = held.paused_until = None
     held.paused_by = held.pause_reason = ""
-    _save(held, actor, reason or "Resumed")
+    history.save(held, actor=actor, reason=reason or "Resumed")
     count = _let_go(held)
     _write(held, actor, "resumed", f"{held} resumed; {count:,} events go on, oldest first", reason)
     after_commit(EVENTS)
@@ -90,7 +91,7 @@ def disable(connection: Connection, *, actor: Actor, reason: str) -> None:
     if not reason.strip():
         raise Refusal("Give a reason: webhooks that come from now on are refused.")
     held.disabled_at, held.disable_reason = timezone.now(), reason
-    _save(held, actor, reason)
+    history.save(held, actor=actor, reason=reason)
     _write(held, actor, "disabled", f"{held} disabled; its webhooks are refused with 410", reason)
 
 
@@ -101,7 +102,7 @@ def enable(connection: Connection, *, actor: Actor, reason: str) -> None:
     if not held.disabled_at:
         raise Refusal(f"{held} is not disabled.")
     held.disabled_at, held.disable_reason = None, ""
-    _save(held, actor, reason or "Enabled")
+    history.save(held, actor=actor, reason=reason or "Enabled")
     _write(held, actor, "enabled", f"{held} enabled; its event log is read for what was refused meanwhile", reason)
     Stream.objects.filter(connection=held, change_log=True).update(next_run_at=timezone.now())
 
@@ -160,12 +161,6 @@ def _locked(target: Target) -> Any:
 def _connection(held: Any) -> Connection:
     found: Connection = held.connection if isinstance(held, Stream) else held
     return found
-
-
-def _save(held: Any, actor: Actor, reason: str) -> None:
-    held._change_reason = reason
-    held._history_user_id = actor.id
-    held.save()
 
 
 def _write(held: Any, actor: Actor, act: str, summary: str, reason: str) -> None:

@@ -48,3 +48,11 @@ def test_signing_out_is_in_the_journal(
     client_of(support).post("/accounts/logout/")
 
     assert JournalEntry.objects.filter(action="person.signed_out", actor_id=support.pk).exists()
+
+
+def test_an_administrator_begins_with_the_people(
+    administrator: User, connection: Connection, client_of: Callable[[User], Client]
+) -> None:
+    answer = client_of(administrator).get("/")
+
+    assert answer.headers["Location"] == "/northwind/test/people/"

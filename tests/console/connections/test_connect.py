@@ -12,8 +12,10 @@ KEY = "sk_test_new00000001"
 
 
 def post(client: Client, **given: Any) -> Any:
-    values = {"connection_name": "Stripe EU", "api_base": "http://127.0.0.1:9", "page_size": "50", "reason": "EU shop"}
-    return client.post("/northwind/test/connections/new/stripe/", values | {"secret_api_key": KEY} | given)
+    values = {"connection_name": "Stripe EU", "api_base": "http://127.0.0.1:9", "page_size": "50", "timeout": "20"}
+    return client.post(
+        "/northwind/test/connections/new/stripe/", values | {"secret_api_key": KEY, "reason": "EU shop"} | given
+    )
 
 
 def test_an_engineer_connects_a_provider_with_its_secrets_pending(

@@ -5,7 +5,7 @@ Pure: same document and object, same answer. Nothing is coerced or guessed; what
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -58,8 +58,8 @@ class Traced(NamedTuple):
 class Mapped:
     """A provider's object in our words.
 
-    `data` is JSON-ready and holds only the fields that the object speaks of; `kept` names the others.
-    `links` are (field, resource, external id).
+    `data` is JSON-ready and holds only the fields that the object speaks of; `kept` names the others, and
+    `at_first` has what those are as long as nobody told. `links` are (field, resource, external id).
     """
 
     kind: str
@@ -68,11 +68,16 @@ class Mapped:
     links: tuple[tuple[str, str, str], ...]
     trace: tuple[Traced, ...]
     kept: tuple[str, ...] = ()
+    at_first: Mapping[str, Any] = field(default_factory=dict)
 
     def over(self, believed: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the full data: this object's fields over what was `believed`, None where nobody told."""
         before = believed or {}
-        return {name: self.data.get(name, before.get(name)) for name in KINDS[self.kind].fields}
+        data = {name: self.data.get(name, before.get(name)) for name in KINDS[self.kind].fields}
+        for name, value in self.at_first.items():
+            if data[name] is None:
+                data[name] = value
+        return data
 
 
 class MappingFailed(Fault):
@@ -187,7 +192,8 @@ def _mapped(resource: str, rules: ResourceMapping, trace: tuple[Traced, ...]) ->
     kind = rules.canonical
     if kind.required <= data.keys():  # else a stub of something deleted, whose fields were each converted
         _validate(resource, rules, data, trace)
-    return Mapped(kind.name, state, data, tuple(links), trace, tuple(kept))
+    at_first = {name: rules.fields[name].default for name in kept if rules.fields[name].has_first}
+    return Mapped(kind.name, state, data, tuple(links), trace, tuple(kept), at_first)
 
 
 def _validate(resource: str, rules: ResourceMapping, data: dict[str, Any], trace: tuple[Traced, ...]) -> None:

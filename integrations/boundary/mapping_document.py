@@ -17,7 +17,8 @@ Written in TOML, a table per resource:
 
 `source` is a dotted path, or a JMESPath expression, or a list of alternatives: the first one that is
 present and not null wins. An expression that yields nothing counts as missing. `keep` leaves what is
-believed as it is: this object does not speak of the field.
+believed as it is: this object does not speak of the field. Where nothing is believed yet, a `default` that
+the rule has for the other case stands in, so that belief does not hang on which evidence came first.
 """
 
 import tomllib
@@ -75,8 +76,14 @@ class Rule(BaseModel):
     @cached_property
     def words_when(self) -> dict[str, str]:
         """The rule in words for a source that is missing or null."""
-        said = {"fail": "refused", "null": "none", "keep": "keep what is believed", "default": f"{self.default}"}
+        keep = f"keep what is believed{f', {self.default} at first' if self.has_first else ''}"
+        said = {"fail": "refused", "null": "none", "keep": keep, "default": f"{self.default}"}
         return {"missing": f"missing → {said[self.missing]}", "null": f"null → {said[self.null]}"}
+
+    @property
+    def has_first(self) -> bool:
+        """Whether a field that this evidence does not speak of begins with the default."""
+        return "keep" in (self.missing, self.null) and self.default is not None
 
     @property
     def link(self) -> str:

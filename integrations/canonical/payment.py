@@ -5,7 +5,7 @@ from integrations.canonical.kind import Kind
 
 
 class Payment(Canonical):
-    """Fields of a payment. `amount_refunded` is None while nobody has told it."""
+    """Fields of a payment. `amount_refunded` is None where nobody can tell it."""
 
     customer: Link | None = None
     invoice: Link | None = None

@@ -316,7 +316,7 @@ def test_an_event_that_only_points_has_its_object_fetched(make_event: MakeEvent,
 
     assert decided(pointer) == ("done", "unchanged")
     assert Record.objects.get().data["amount_refunded"] == 300
-    assert Transition.objects.latest("version").changes == [["amount_refunded", None, 300]]
+    assert Transition.objects.latest("version").changes == [["amount_refunded", 0, 300]]
 
 
 @committing

@@ -141,6 +141,12 @@ def test_what_was_refunded_is_unknown_where_the_charge_is_an_id() -> None:
     assert result.over({"amount_refunded": 300})["amount_refunded"] == 300
 
 
+def test_nothing_was_refunded_as_long_as_nobody_says_so() -> None:
+    """Whichever evidence of a payment comes first: the one that shows no charge, or the one that names it."""
+    assert mapped("payment_intent.succeeded").over(None)["amount_refunded"] == 0
+    assert mapped("payment_intent.created").over(None)["amount_refunded"] == 0
+
+
 def test_what_was_refunded_is_known_where_the_charge_is_expanded() -> None:
     intent = payload("answer.payment_intent")
     transport = always(answer(intent))

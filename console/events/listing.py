@@ -46,9 +46,13 @@ class Asking:
 def offered(connections: list[Connection]) -> list[Filter]:
     """Return the filters of the list."""
     return [
-        Filter("state", "State", choices=[Choice(word, label, "work") for word, label in WorkState.choices]),
         Filter(
-            "decision", "Decision", choices=[Choice(word, label, "decision") for word, label in DecisionWord.choices]
+            "state", "State", choices=[Choice(word, str(label).lower(), "work") for word, label in WorkState.choices]
+        ),
+        Filter(
+            "decision",
+            "Decision",
+            choices=[Choice(word, str(label).lower(), "decision") for word, label in DecisionWord.choices],
         ),
         Filter("category", "Failure", choices=[Choice(each.value, each.value) for each in Category]),
         Filter("type", "Type", "text", hint="As the provider names it, such as invoice.paid."),

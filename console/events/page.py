@@ -41,6 +41,7 @@ def gather(request: Any, event: Event, *, revealed: bool = False) -> dict[str, A
         "payload": payload,
         "shown": evidence.show(read, body, adapter, revealed=revealed),
         "results": evidence.results(read.trace, kind, hidden, personal=revealed or may("see_personal")),
+        "rules": read.mapping_id,
         "fault": read.fault,
         "difference": read.difference or (open_failure.difference if open_failure else []),
         "mappings": mappings_of(event, read.mapping_id, chosen),

@@ -1,5 +1,6 @@
 """The short answers at the head of a record: who sent what, what came back, what became of it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypedDict
@@ -99,14 +100,20 @@ def tries_of(record: Any) -> Tries:
 
 
 def answers(
-    record: Record, newest: Event | None, entries: list[JournalEntry], provider: str, event_url: Any
+    record: Record,
+    newest: Event | None,
+    entries: list[JournalEntry],
+    provider: str,
+    *,
+    event_url: Callable[[int], str],
+    mapping_url: Callable[[int], str],
 ) -> list[Answer]:
     """Return the seven answers; `entries` are the lines of the timeline that are shown, `newest` the last evidence."""
     moved, tries = moved_of(record), tries_of(record)
     return [
         Answer("We sent", "Nothing", note="no command was ever asked for"),
         _came_back(newest, provider, event_url),
-        _mapped_by(record),
+        _mapped_by(record, mapping_url),
         _state_changed(moved, entries),
         Answer("Downstream", "Nobody is told", note="no subscriber exists yet"),
         _tried_again(tries),
@@ -114,19 +121,18 @@ def answers(
     ]
 
 
-def _came_back(newest: Event | None, provider: str, event_url: Any) -> Answer:
+def _came_back(newest: Event | None, provider: str, event_url: Callable[[int], str]) -> Answer:
     if newest is None:
         return Answer("Came back", "Nothing yet", note=f"no evidence from {provider}")
     return Answer("Came back", newest.event_type, event_url(newest.pk), f"by {newest.source}, ", newest.received_at)
 
 
-def _mapped_by(record: Record) -> Answer:
+def _mapped_by(record: Record, mapping_url: Callable[[int], str]) -> Answer:
     if record.mapping is None:
         return Answer("Mapped by", "No mapping", note="nothing was read from evidence")
-    told = sum(value is not None for value in record.data.values())
-    return Answer(
-        "Mapped by", str(record.mapping), note=f"{wording.count(told + 1, 'field')} of {len(record.data) + 1} told"
-    )
+    told = sum(value is not None for value in record.data.values()) + 1
+    note = f"{told} of {len(record.data) + 1} fields have a value"
+    return Answer("Mapped by", str(record.mapping), mapping_url(record.mapping.pk), note)
 
 
 def _state_changed(moved: Moved | None, entries: list[JournalEntry]) -> Answer:

@@ -1,6 +1,7 @@
 """Ours and theirs: what we believe, field by field, against what the provider showed last."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ ALWAYS = 5
 class Side:
     """One field: ours, theirs where it differs, and what is wrong where theirs could not be read."""
 
+    field: str
     name: str
     ours: str
     theirs: str = ""
@@ -35,7 +37,7 @@ class Sides:
     rest: list[Side]
     as_of: datetime | None
     waiting: Event | None
-    fault: str
+    open_drift: int
     run: Run | None = None
 
     @property
@@ -55,7 +57,7 @@ class Sides:
             return "The check could not be done."
         if self.run.state == WorkState.DISMISSED:
             return "The check was cancelled."
-        return "Just checked: both sides are equal." if not self.differing else "Just checked: they differ."
+        return "Just checked: they differ." if self.open_drift else "Just checked: both sides are equal."
 
 
 def read(
@@ -66,19 +68,23 @@ def read(
     *,
     waiting: Event | None,
     personal: bool,
+    names: Mapping[str, str],
     run: Run | None = None,
 ) -> Sides:
-    """Return both sides; `differing` is what the last check found, by field.
+    """Return both sides; `differing` is what the last check found, by field, `names` what links are called.
 
-    Where evidence waits, theirs is what it says, as far as the mapping reads it.
+    Where evidence waits that is newer than that, theirs is what it says, as far as the mapping reads it.
     """
-    theirs, problems, fault = _newest(waiting, connection, record) if waiting else ({}, {}, "")
+    if waiting and as_of and as_of > waiting.received_at:
+        waiting = None
+    theirs, problems = _newest(waiting, connection) if waiting else ({}, {})
     theirs |= differing
     rows = [_side(record, name, value, theirs, problems, personal) for name, value in _believed(record, theirs)]
+    rows = [replace(row, ours=names[row.field]) if row.field in names else row for row in rows]
     other = [row for row in rows if row.differs]
     same = [row for row in rows if not row.differs]
     shown = max(0, ALWAYS - len(other))
-    return Sides(other + same[:shown], same[shown:], as_of, waiting, fault, run)
+    return Sides(other + same[:shown], same[shown:], as_of, waiting, record.open_drift, run)
 
 
 def _believed(record: Record, theirs: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -96,15 +102,15 @@ def _side(
     other = ""
     if name in theirs and theirs[name] != value:
         other = values.shown(record.kind, name, theirs[name], currency=currency, personal=personal)
-    return Side(values.name_of(name), ours, other, problems.get(name, ""))
+    return Side(name, values.name_of(name), ours, other, problems.get(name, ""))
 
 
-def _newest(event: Event, connection: Connection, record: Record) -> tuple[dict[str, Any], dict[str, str], str]:
-    """Return what waiting evidence says: values by field, what is wrong by field, and why it waits."""
+def _newest(event: Event, connection: Connection) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what waiting evidence says: values by field, and what is wrong by field."""
     (read_event,) = read_events([event], {connection.pk: connection})
     told = {line.field: line.value for line in read_event.trace if not line.problem and not line.kept}
     wrong = {line.field: line.problem for line in read_event.trace if line.problem}
-    return told, wrong, read_event.fault.message if read_event.fault else ""
+    return told, wrong
 
 
 def is_under_way(run: Run) -> bool:

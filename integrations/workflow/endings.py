@@ -86,7 +86,7 @@ def note_failure(run: Run, fault: Fault, *, parked: bool, tries: int) -> None:
                 _entry(
                     run,
                     "run.parked" if parked else "run.waits",
-                    f"{_name(run)}: {fault.message}; {then}",
+                    f"{_name(run)}: {fault.message.rstrip('.')}; {then}",
                     fault.category,
                 )
             ]

@@ -13,7 +13,7 @@ from integrations.canonical import KINDS
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.health import rates
-from integrations.journal.write import Entry, write
+from integrations.journal.write import Entry, append
 from integrations.models import Cause, Connection, DecisionWord, Event, Lane, Record, RunKind, WorkState
 from integrations.reconciliation.compare import Comparison, compare
 from integrations.reconciliation.resolve import close_equal
@@ -233,7 +233,7 @@ def _fail(batch: Settlement, read: Read, fault: Fault, word: str = "", reason: s
             read,
             Lane.EVENTS,
             "event.parked" if parked else "event.waits",
-            f"{event.event_type} {came(event)}: {reason or fault.message}; {then}",
+            f"{event.event_type} {came(event)}: {(reason or fault.message).rstrip('.')}; {then}",
             outcome=fault.category,
             data={"code": fault.code, "field": fault.field, "mapping": read.mapping_id},
         )
@@ -335,7 +335,7 @@ def _write_journal(batch: Settlement) -> None:
     for entry, record in batch.entries:
         if record is not None:
             entry.record_id = record.pk
-    write([entry for entry, _ in batch.entries])
+    append(entry for entry, _ in batch.entries)
 
 
 def _write_events(batch: Settlement, reads: Sequence[Read], owner: uuid.UUID) -> None:

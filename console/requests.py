@@ -42,7 +42,7 @@ class Space:
 
 
 class RequestMiddleware:
-    """Give each request an id, and say it in the answer, so that support can name it."""
+    """Give each request an id, and say it in the answer, so that support can name it; keep answers out of caches."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -51,6 +51,9 @@ class RequestMiddleware:
         request.request_id = f"req_{secrets.token_hex(8)}"
         response = self.get_response(request)
         response["X-Request-Id"] = request.request_id
+        if not response.has_header("Cache-Control"):
+            # A page may hold what only this person may see, and the next one uses the same browser.
+            response["Cache-Control"] = "private, no-store"
         return response
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from console.events import evidence
 from console.tree import Marks
 from console.values import name_of, shown
 from integrations.boundary.mapping import Traced
@@ -80,9 +81,9 @@ def read_example(connection: Connection, resource: str) -> Read | None:
     return next((read for read in reads if read.obj), None)
 
 
-def example_of(read: Read, rules: ResourceMapping, connection: Connection, *, personal: bool) -> Example:
-    """Return the example as it may be shown: redacted, with the places that rules read."""
-    sensitive = frozenset() if personal else get_adapter(connection.provider).sensitive_fields
+def example_of(read: Read, rules: ResourceMapping, connection: Connection) -> Example:
+    """Return the example with the places that rules read; redacted for everybody, since nobody asked to reveal it."""
+    sensitive = evidence.sensitive(read, get_adapter(connection.provider))
     used: dict[str, str] = {}
     for field, rule in rules.fields.items():
         for source in rule.sources:

@@ -52,7 +52,7 @@ def mapping(request: Any, pk: int) -> HttpResponse:
         "mapping": shown,
         "rules": rules,
         "rows": page.rule_rows(rules, read, personal=personal),
-        "example": page.example_of(read, rules, shown.connection, personal=personal) if read else None,
+        "example": page.example_of(read, rules, shown.connection) if read else None,
         "fault": read.fault if read else None,
         "versions": others,
         "against": against,

@@ -57,7 +57,12 @@ def words(convert: str) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a value as short JSON text, for a person to recognise it."""
+    """Return a value as short JSON text, for a person to recognise it; of what holds others, only its size.
+
+    An object where none belongs may be a whole customer.
+    """
+    if isinstance(value, dict | list):
+        return f"({_TYPES[type(value)]} of {len(value)})"
     try:
         text = json.dumps(value, ensure_ascii=True)
     except (TypeError, ValueError, RecursionError):

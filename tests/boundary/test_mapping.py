@@ -300,7 +300,7 @@ def test_differences_name_path_expectation_and_finding() -> None:
 
 
 def test_what_is_no_object_differs_as_a_whole() -> None:
-    assert schema_difference(DOCUMENT, "bill", [1]) == [("", "an object", "[1]")]
+    assert schema_difference(DOCUMENT, "bill", [1]) == [("", "an object", "(a list of 1)")]
     assert schema_difference(DOCUMENT, "thing", {}) == [("", "a resource with rules", "thing")]
 
 

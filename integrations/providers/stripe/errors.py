@@ -18,7 +18,7 @@ from integrations.failures.categories import Category, Fault
 from integrations.providers.base import Response
 
 _LONGEST_WAIT = 24 * 3600.0
-_ODD = re.compile(r"[^\w.\[\]-]", re.ASCII)
+ODD: Final = re.compile(r"[^\w.\[\]-]", re.ASCII)
 
 _BY_STATUS: Final[dict[int, tuple[Category, str]]] = {
     401: (Category.AUTHENTICATION, "Stripe does not accept the API key"),
@@ -88,7 +88,7 @@ def _error_of(body: bytes) -> dict[str, str]:
     try:
         error = json.loads(body)["error"]
         return {
-            name: _ODD.sub("_", error[name][:80])
+            name: ODD.sub("_", error[name][:80])
             for name in ("type", "code", "decline_code", "param")
             if isinstance(error.get(name), str) and error[name]
         }

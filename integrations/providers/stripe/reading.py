@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from integrations.failures.categories import Fault
 from integrations.providers.base import Item
-from integrations.providers.stripe.errors import mismatch
+from integrations.providers.stripe.errors import ODD, mismatch
 from integrations.providers.stripe.events import CARRIES, IGNORED, POINTS_TO
 
 _LONGEST: Final = 120
@@ -102,7 +102,8 @@ def read_list(answer: Any) -> tuple[list[Any], bool]:
 
 def _check_object(obj: Mapping[str, Any], resource: str) -> None:
     if obj.get("object") != resource:
-        found = str(obj.get("object"))[:40]
+        name = obj.get("object")
+        found = ODD.sub("_", name[:40]) if isinstance(name, str) else "thing without a name"
         raise mismatch("wrong_object", f"There is a {found} where a {resource} belongs.", field="object", value=found)
 
 

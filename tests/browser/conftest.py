@@ -1,7 +1,6 @@
 """Chromium against the real processes: one set of them for all tests, and a tenant of its own for each."""
 
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -18,15 +17,11 @@ from console.models import Role, User
 from integrations.models import Connection, Event, Record, Reference, Run, Stream, Tenant, WorkState
 from integrations.providers.stripe.sandbox.harness import Sandbox, run_sandbox
 from integrations.providers.stripe.sandbox.harness import account as sandbox_account
+from tests.browser.chromium import ARGUMENTS, MISSING, executable
 from tests.browser.shop import Shop
 from tests.conftest import API_KEY, WEBHOOK_SECRET, connected, person
 from tests.processes import Product, run_product, wait_until
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 ACCOUNT = "northwind"
 OPEN = (WorkState.READY, WorkState.LEASED, WorkState.WAITING)
 
@@ -43,9 +38,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     """The system's Chromium; without one these tests fail, they are never skipped."""
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    found = executable()
     if found is None:
-        pytest.fail("The browser tests need Chromium: sudo apt-get install --yes chromium")
+        pytest.fail(MISSING)
     return browser_type_launch_args | {"executable_path": found, "args": list(ARGUMENTS)}
 
 

@@ -64,7 +64,7 @@ def test_every_page_fits_a_telephone_and_a_screen(busy: Space, open_as: Open, ro
 
     for url in crawl(page, *starts(busy, role)):
         seen.append(shape(url))
-        for width in (1440, 390):
+        for width in (1440, 900, 390):
             page.set_viewport_size({"width": width, "height": 900})
             too_wide += [f"{shape(url)} at {width}: {each}" for each in page.evaluate(TOO_WIDE)]
         if page.locator("h1").count() != 1 or not page.title():

@@ -194,6 +194,8 @@ WEBHOOK_LIMIT = 1024 * 1024
 CREDENTIAL_OVERLAP_HOURS = 24
 #: How long a provider may take to answer, in seconds.
 PROVIDER_TIMEOUT = float(os.environ.get("PROVIDER_TIMEOUT", "20"))
+#: Whether providers may be in our own network, as sandboxes are. Who connects one makes us send requests to it.
+PROVIDERS_INSIDE = os.environ.get("PROVIDERS_INSIDE", "0" if PUBLIC_URL.startswith("https://") else "1") == "1"
 #: Seconds within which a leased piece of work must be finished or is given to another worker.
 LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS", "60"))
 #: Base64 of 32 bytes that sign the journal's seals; several, by commas: the first signs, all verify.

@@ -8,13 +8,13 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
-from pydantic import ValidationError
 
 from console.access import in_space, require
 from console.connections.forms import settings_form, values_of
 from console.questions import Question, ask
 from integrations.configuration import credentials
 from integrations.configuration.connect import connect
+from integrations.configuration.settings import BadSettings
 from integrations.models import Connection
 from integrations.providers import PROVIDERS, get_adapter
 from integrations.providers.base import Adapter
@@ -109,11 +109,10 @@ def make(request: Any, adapter: Adapter, form: forms.Form, reason: str) -> Conne
             values=given,
             actor=request.actor,
         )
-    except ValidationError as error:
-        for fault in error.errors():
-            field = str(fault["loc"][0]) if fault["loc"] else None
-            form.add_error(field if field in form.fields else None, fault["msg"].removeprefix("Value error, "))
-        raise Refusal("Nothing was connected: see below.") from error
+    except BadSettings as bad:
+        for field, words in bad.faults.items():
+            form.add_error(field if field in form.fields else None, words)
+        raise Refusal("Nothing was connected: see below.") from bad
     for purpose, secret in secrets.items():
         if secret:
             credentials.submit(made, purpose=purpose, secret=secret, actor=request.actor, reason=reason)

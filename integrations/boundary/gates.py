@@ -26,7 +26,7 @@ class Gate:
     environment: str
     disabled: bool
     adapter: Adapter
-    secrets: list[str]
+    secrets: list[str] = field(repr=False)
     credential_ids: list[int]
     pending: frozenset[int]
     loaded_at: float = field(default_factory=time.monotonic)

@@ -5,6 +5,7 @@ from typing import Any
 from django.db import transaction
 
 from integrations.configuration import mappings
+from integrations.configuration.settings import checked
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Lane, Stream, Tenant
@@ -15,9 +16,9 @@ from integrations.providers import get_adapter
 def connect(
     tenant: Tenant, *, provider: str, name: str, environment: str, values: dict[str, Any], actor: Actor
 ) -> Connection:
-    """Make a connection without secrets; raises pydantic's ValidationError for settings that do not fit."""
+    """Make a connection without secrets; raises `BadSettings` for settings that do not fit."""
     adapter = get_adapter(provider)
-    settings = adapter.settings_schema.model_validate(values).model_dump(mode="json")
+    settings = checked(provider, values)
     connection = Connection(tenant=tenant, provider=provider, name=name, environment=environment, settings=settings)
     connection._change_reason = "Connected"  # type: ignore[attr-defined]
     connection.save()

@@ -1,16 +1,20 @@
 """Changing a connection's settings: checked by the adapter's own schema, kept with who, when and why."""
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
+from django.conf import settings
 from django.db import transaction
 from pydantic import ValidationError
 
 from integrations.journal import history
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane
+from integrations.models import Connection, Credential, CredentialState, Lane
 from integrations.providers import get_adapter
+from integrations.providers.base import RECEIVES_SECRETS
 from integrations.workflow.errors import Refusal
 
 
@@ -35,6 +39,7 @@ def change(
         raise Refusal("Give a reason: it is kept in the history with your name.")
     held = Connection.objects.select_for_update().get(pk=connection.pk)
     new = check(held, {**held.settings, **values})
+    _keep_secrets_home(held, new)
     changes = difference(held, new)
     if not changes:
         raise Refusal("These are the settings already. Nothing was changed.")
@@ -46,12 +51,49 @@ def change(
 
 def check(connection: Connection, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values as they are kept; raises `BadSettings`."""
+    return checked(connection.provider, values)
+
+
+def checked(provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings for a provider as they are kept; raises `BadSettings`."""
     try:
-        return get_adapter(connection.provider).settings_schema.model_validate(dict(values)).model_dump(mode="json")
+        kept = get_adapter(provider).settings_schema.model_validate(dict(values)).model_dump(mode="json")
     except ValidationError as error:
         raise BadSettings(
             {str(fault["loc"][0]) if fault["loc"] else "": _words(fault["msg"]) for fault in error.errors()}
         ) from None
+    inside = [name for name in destinations(provider) if is_inside(str(kept.get(name)))]
+    if inside and not settings.PROVIDERS_INSIDE:
+        raise BadSettings(dict.fromkeys(inside, "This address is inside our own network; providers are outside of it."))
+    return kept
+
+
+def destinations(provider: str) -> list[str]:
+    """Return the names of the settings that say to which address secrets are sent."""
+    fields = get_adapter(provider).settings_schema.model_fields
+    return [
+        name
+        for name, info in fields.items()
+        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get(RECEIVES_SECRETS)
+    ]
+
+
+def is_inside(address: str) -> bool:
+    """Say whether an address names this machine or a private network. Of other names TLS proves whose they are."""
+    host = (urlsplit(address).hostname or "").rstrip(".")
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".internal", ".local"))
+
+
+def _keep_secrets_home(held: Connection, new: Mapping[str, Any]) -> None:
+    """Refuse another address while there are secrets: who changes it would be sent what nobody may read."""
+    moved = [name for name in destinations(held.provider) if held.settings.get(name) != new.get(name)]
+    kept = Credential.objects.filter(connection=held).exclude(state=CredentialState.REVOKED)
+    if moved and kept.exists():
+        words = "The secrets were given for the present address and go to no other. Connect the provider anew."
+        raise BadSettings(dict.fromkeys(moved, words))
 
 
 def difference(connection: Connection, new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

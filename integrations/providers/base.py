@@ -8,11 +8,14 @@ each exchange; provider words stay inside the adapter's folder.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 from pydantic import BaseModel
 
 from integrations.failures.categories import Fault
+
+#: Marks, as `json_schema_extra`, the setting that says to which address secrets are sent.
+RECEIVES_SECRETS: Final = "receives_secrets"
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Request:
     method: str
     url: str
     query: tuple[tuple[str, str], ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = b""
 
 
@@ -79,7 +82,7 @@ class Access:
     """What an adapter needs to talk for one connection: validated settings and decrypted secrets."""
 
     settings: BaseModel
-    secrets: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from integrations.providers.base import Access, Request, Response, Transport
+from integrations.providers.base import RECEIVES_SECRETS, Access, Request, Response, Transport
 from integrations.providers.stripe.errors import classify
 
 #: The version whose shape the mapping is written for: the one that the pinned `stripe` package speaks.
@@ -32,7 +32,10 @@ class StripeSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     api_base: str = Field(
-        default="https://api.stripe.com", title="Address of the API", description="https, or http on this machine only"
+        default="https://api.stripe.com",
+        title="Address of the API",
+        description="https, or http on this machine only. The API key goes there, so it cannot be changed later.",
+        json_schema_extra={RECEIVES_SECRETS: True},
     )
     account: str = Field(default="", max_length=200, title="Account", description="What you call this account")
     page_size: int = Field(default=100, ge=1, le=100, title="Objects per page")

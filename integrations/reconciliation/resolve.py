@@ -10,12 +10,13 @@ from django.utils import timezone
 from integrations.canonical import DELETED, KINDS
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Cause, Drift, DriftStatus, Event, Lane, Record, Reference, Transition, WorkState
+from integrations.models import Cause, Drift, DriftStatus, Event, Lane, Link, Record, Reference, Transition, WorkState
 from integrations.models.drift import EXISTENCE
 from integrations.reconciliation.compare import count_open
 from integrations.workflow.belief import describe, transition
-from integrations.workflow.decide import Change
+from integrations.workflow.decide import Belief, Change, differences
 from integrations.workflow.errors import Refusal
+from integrations.workflow.evidence import read_events
 from integrations.workflow.wake import EVENTS, after_commit
 
 
@@ -53,6 +54,9 @@ def _open(drifts: Iterable[Drift], reason: str) -> list[Drift]:
     if not reason.strip():
         raise Refusal("Give a reason: it is kept in the journal with your name.")
     wanted = {drift.pk for drift in drifts}
+    # Records before their differences, as workers lock them.
+    of = Drift.objects.filter(pk__in=wanted).values("record_id")
+    list(Record.objects.filter(pk__in=of).order_by("pk").select_for_update().values_list("pk"))
     rows = list(
         Drift.objects.select_for_update(of=("self",))
         .filter(pk__in=wanted, status=DriftStatus.OPEN)
@@ -67,22 +71,20 @@ def _open(drifts: Iterable[Drift], reason: str) -> list[Drift]:
 def _follow(record: Record, drifts: Sequence[Drift], actor: Actor, reason: str) -> None:
     """Change a record to what the provider showed."""
     now = timezone.now()
+    _refuse_outdated(record, drifts)
     before, data = record.state, dict(record.data)
-    changes: list[Change] = []
-    for drift in drifts:
-        if drift.field == EXISTENCE:
-            theirs = DELETED if drift.theirs == "absent" else record.state
-            changes.append(("state", record.state, theirs))
+    changes = [change for drift in drifts for change in _changes(record, drift)]
+    for name, _, theirs in changes:
+        if name == "state":
             record.state = theirs
-        elif drift.field == "state":
-            changes.append(("state", record.state, drift.theirs))
-            record.state = drift.theirs
         else:
-            changes.append((drift.field, data.get(drift.field), drift.theirs))
-            data[drift.field] = drift.theirs
+            data[name] = theirs
+    _refuse_undeclared(record)
     record.data, record.version = data, record.version + 1
     evidence = drifts[0].evidence
     occurred_at = evidence.occurred_at if evidence else now
+    record.mapping_id = evidence.mapping_id if evidence and evidence.mapping_id else record.mapping_id
+    _link(record, drifts[0], changes)
     describe(record, drifts[0].external_id, now)
     record.save()
     row = transition(
@@ -99,13 +101,70 @@ def _follow(record: Record, drifts: Sequence[Drift], actor: Actor, reason: str) 
     _note_change(record, before, changes, drifts[0], actor, reason)
 
 
+def _refuse_outdated(record: Record, drifts: Sequence[Drift]) -> None:
+    """What was learned after the check is not undone by what the check saw."""
+    for drift in drifts:
+        known = Reference.objects.filter(
+            record=record, connection=drift.connection, resource=drift.resource, external_id=drift.external_id
+        )
+        if drift.evidence and known.filter(seen_at__gt=drift.evidence.occurred_at).exists():
+            raise Refusal("Newer evidence has arrived since this check. Check the record again.")
+
+
+def _refuse_undeclared(record: Record) -> None:
+    kind = KINDS[record.kind]
+    if record.state not in kind.states:
+        raise Refusal(f"{kind.title} {record} cannot be {record.state}. Find out at the provider what became of it.")
+
+
+def _changes(record: Record, drift: Drift) -> list[Change]:
+    """Return what accepting a difference changes."""
+    if drift.field == "state":
+        return [("state", record.state, drift.theirs)]
+    if drift.field != EXISTENCE:
+        return [(drift.field, record.data.get(drift.field), drift.theirs)]
+    if drift.theirs == "absent":
+        return [("state", record.state, DELETED)]
+    return _shown(record, drift)
+
+
+def _shown(record: Record, drift: Drift) -> list[Change]:
+    """Return what changes when a record that we hold as deleted is there after all: all that the check showed."""
+    assert drift.evidence
+    (read,) = read_events([drift.evidence], {drift.connection_id: drift.connection})
+    if read.candidate is None:
+        raise Refusal("What the check showed can no longer be read. Check the record again.")
+    belief = Belief(record.state, record.data, drift.evidence.occurred_at)
+    return list(differences(belief, read.candidate.state, read.candidate.over(record.data)))
+
+
+def _link(record: Record, drift: Drift, changes: Sequence[Change]) -> None:
+    """Let links follow the fields that hold them."""
+    for name, _, external_id in changes:
+        kind = KINDS[record.kind].links.get(name)
+        if kind is None:
+            continue
+        target = Record.objects.filter(
+            kind=kind, references__connection=drift.connection, references__external_id=external_id
+        ).first()
+        if target is None and external_id is not None:
+            raise Refusal(f"Its {name} {external_id} has not arrived here. Check the connection first.")
+        if target is None:
+            Link.objects.filter(record=record, field=name).delete()
+        else:
+            Link.objects.update_or_create(record=record, field=name, defaults={"target": target})
+        if name == "customer":
+            record.customer = target
+
+
 def _see(record: Record, drift: Drift, occurred_at: datetime) -> None:
     """What was accepted stands for the time of the check: evidence that is older no longer changes it."""
     Reference.objects.filter(
         record=record, connection=drift.connection, resource=drift.resource, seen_at__lt=occurred_at
     ).update(seen_at=occurred_at, seen_exact=True, seen_hash=b"")
-    if record.state == DELETED:
-        Reference.objects.filter(record=record, connection=drift.connection).update(deleted_at=occurred_at)
+    Reference.objects.filter(record=record, connection=drift.connection).update(
+        deleted_at=occurred_at if record.state == DELETED else None
+    )
 
 
 def _adopt(drifts: Sequence[Drift]) -> None:
@@ -190,6 +249,18 @@ def close_equal(record_ids: Iterable[int]) -> None:
             status=DriftStatus.GONE, settled_at=now, reason="Later evidence made both sides equal"
         )
         count_open({drift.record_id for drift in gone if drift.record_id})
+
+
+def close_found(connection_id: int, resource: str, external_ids: Sequence[str]) -> None:
+    """Close differences over objects that we did not hold, and hold now."""
+    Drift.objects.filter(
+        connection_id=connection_id,
+        resource=resource,
+        external_id__in=external_ids,
+        field=EXISTENCE,
+        record=None,
+        status=DriftStatus.OPEN,
+    ).update(status=DriftStatus.GONE, settled_at=timezone.now(), reason="Later evidence made it a record")
 
 
 def _ours(record: Record, field: str) -> object:

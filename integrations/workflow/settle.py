@@ -16,7 +16,7 @@ from integrations.health import rates
 from integrations.journal.write import Entry, append
 from integrations.models import Cause, Connection, DecisionWord, Event, Lane, Record, RunKind, WorkState
 from integrations.reconciliation.compare import Comparison, compare
-from integrations.reconciliation.resolve import close_equal
+from integrations.reconciliation.resolve import close_equal, close_found
 from integrations.workflow import refetch, stuck, waits
 from integrations.workflow.belief import Board, Key
 from integrations.workflow.decide import Decision
@@ -34,6 +34,9 @@ EVENT_FIELDS = (
 )  # fmt: skip
 
 
+A_SECOND = timedelta(seconds=1)
+
+
 @dataclass
 class Settlement:
     """What a batch comes to, gathered in memory and written at the end."""
@@ -44,6 +47,7 @@ class Settlement:
     entries: list[tuple[Entry, Record | None]] = field(default_factory=list)
     failed: list[tuple[grouping.Failed, Key]] = field(default_factory=list)
     wanted: list[tuple[Connection, str, str]] = field(default_factory=list)
+    wanted_later: list[tuple[Connection, str, str]] = field(default_factory=list)
     arrived: set[tuple[int, str]] = field(default_factory=set)
     touched: list[Read] = field(default_factory=list)
 
@@ -66,9 +70,20 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     _write_journal(batch)
     waits.wake(batch.arrived)
     refetch.ask(batch.wanted, now)
+    refetch.ask(batch.wanted_later, now + A_SECOND)
     stuck.refresh(batch.touched, batch.board)
     close_equal(record.pk for record in batch.board.changed.values() if record.open_drift)
+    _close_found(batch)
     rates.count(_counts(batch, reads), now)
+
+
+def _close_found(batch: Settlement) -> None:
+    found: dict[tuple[int, str], list[str]] = {}
+    for known in batch.board.created:
+        reference = known.reference
+        found.setdefault((reference.connection_id, reference.resource), []).append(reference.external_id)
+    for (connection_id, resource), external_ids in found.items():
+        close_found(connection_id, resource, external_ids)
 
 
 def _counts(batch: Settlement, reads: Sequence[Read]) -> dict[int, rates.Count]:
@@ -269,7 +284,10 @@ def _wait_for_check(batch: Settlement, read: Read, decision: Decision) -> None:
     event.due_at = batch.now + timedelta(seconds=max(1.0, 30 * settings.RETRY_SCALE))
     first = event.decision != DecisionWord.WAITING
     _decided(batch, read, decision.word, decision.reason)
-    batch.wanted.append((batch.connections[event.connection_id], event.resource, event.external_id))
+    # Within one second of the provider's clock, another look would tell no more than this one.
+    soon = event.exact or event.occurred_at > batch.now - A_SECOND
+    wanted = batch.wanted_later if soon else batch.wanted
+    wanted.append((batch.connections[event.connection_id], event.resource, event.external_id))
     if first:
         _note(
             batch, read, Lane.EVENTS, "event.waits", f"{event.event_type} {came(event)}: {decision.reason}",
@@ -283,6 +301,9 @@ def _compare(batch: Settlement, read: Read) -> Comparison | None:
         _fail(batch, read, read.fault)
         return None
     known = batch.board.known.get(read.key)
+    if known and read.event.occurred_at < known.reference.seen_at:
+        _outdated(batch, read)
+        return None
     comparison = compare(read, known.record if known else None, batch.connections[read.event.connection_id])
     word = DecisionWord.UNEXPECTED if comparison.differences else DecisionWord.UNCHANGED
     event = read.event
@@ -302,6 +323,13 @@ def _compare(batch: Settlement, read: Read) -> Comparison | None:
         data={"fields": [d.field for d in comparison.differences], "run": event.run_id},
     )
     return comparison
+
+
+def _outdated(batch: Settlement, read: Read) -> None:
+    """A check that was overtaken: what we learned since is newer than what it saw, and no difference."""
+    reason = "Checked, and newer evidence had arrived by then: there is nothing to compare"
+    _close(batch, read, DecisionWord.STALE, reason)
+    _note(batch, read, Lane.RECONCILIATION, "record.checked", reason, outcome="overtaken", data={"fields": []})
 
 
 def _note(

@@ -215,6 +215,7 @@ class World:
             waiting = Event.objects.filter(state="waiting") | Event.objects.filter(state="ready")
             if not waiting.exists():
                 return
+            Run.objects.filter(state="ready").update(due_at=Event.objects.values_list("received_at", flat=True)[0])
             waiting.update(due_at=Event.objects.values_list("received_at", flat=True)[0])
             self.provider.now += 1
 

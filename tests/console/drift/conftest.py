@@ -1,3 +1,4 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -33,7 +34,8 @@ def make_drift(check: Run, make_record: Any, make_event: Any) -> Any:
         now = timezone.now()
         record = record or make_record("invoice", data=INVOICE)
         reference = record.references.get()
-        defaults = {"first_seen_at": now, "last_seen_at": now, "run": check, "evidence": make_event(state="done")}
+        seen = make_event(state="done", occurred_at=now + timedelta(minutes=1))
+        defaults = {"first_seen_at": now, "last_seen_at": now, "run": check, "evidence": seen}
         Record.objects.filter(pk=record.pk).update(open_drift=1)
         return Drift.objects.create(
             tenant=record.tenant, environment=record.environment, connection=record.connection, record=record,

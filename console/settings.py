@@ -132,7 +132,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31536000 if PUBLIC_URL.startswith("https://") else 0
-X_FRAME_OPTIONS = "DENY"
+FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -172,6 +172,11 @@ REST_FRAMEWORK = {
 }
 
 CELERY_BROKER_URL = os.environ.get("BROKER_URL", "redis://127.0.0.1:6379/0")
+#: A page never waits for the broker: what cannot be sent at once is left to the sweeper.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0} | (
+    {"socket_connect_timeout": 1.0} if CELERY_BROKER_URL.startswith("redis") else {}
+)
+CELERY_BROKER_CONNECTION_TIMEOUT = 1.0
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -188,6 +193,8 @@ CELERY_BEAT_SCHEDULE = {
 
 #: Seconds. How old a webhook's signature may be; Stripe's and Standard Webhooks' own default.
 WEBHOOK_TOLERANCE = 300
+#: Seconds in which a webhook's body must come.
+WEBHOOK_SECONDS = 30
 #: Bytes. A larger webhook body is refused with 413.
 WEBHOOK_LIMIT = 1024 * 1024
 #: Hours for which a replaced secret still opens webhooks.

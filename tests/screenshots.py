@@ -151,7 +151,7 @@ def take(page: Page, place: str, who: str) -> int:
         height = page.evaluate("() => document.documentElement.scrollHeight")
         page.set_viewport_size({"width": width, "height": max(900, min(height, TALLEST))})
         page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        page.screenshot(path=OUT / f"{name_of(place)}.{who}.{width}.{scheme}.png")
+        page.screenshot(path=OUT / f"{name_of(place)}.{who}.{width}.{scheme}.png", animations="disabled")
     return len(VARIANTS)
 
 

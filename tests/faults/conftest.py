@@ -1,13 +1,17 @@
 """Web, worker and beat of their own, with a broker that tests may empty."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import redis
+from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from console.embedded import Server, start_redis
+from integrations.models import Connection, Stream, Tenant
+from tests.conftest import connected
 from tests.processes import Product, run_product
 
 
@@ -40,3 +44,13 @@ def product(processes: Product, django_db_blocker: DjangoDbBlocker) -> Iterator[
     """The running product, its database open to this test."""
     with django_db_blocker.unblock(), processes.here():
         yield processes
+
+
+@pytest.fixture
+def target(product: Product, request: pytest.FixtureRequest) -> Connection:
+    """A connection whose provider nobody asks: all evidence comes by webhook."""
+    slug = request.node.name.removeprefix("test_").replace("_", "-")[:50]
+    tenant = Tenant.objects.create(slug=slug, name="Faults")
+    made = connected(tenant, api_base="http://127.0.0.1:9")
+    Stream.objects.filter(connection=made).update(next_run_at=timezone.now() + timedelta(days=1))
+    return made

@@ -1,14 +1,20 @@
 """A thousand webhooks of a few records: shuffled, some delivered twice, some that nobody can read; and what is true."""
 
+import contextlib
 import json
 import random
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
-from tests.conftest import customer_object, webhook_body
+import httpx
 
+from tests.conftest import customer_object, signed, webhook_body
+from tests.processes import wait_until
+
+SENDERS = 4
 LONG_AGO = 1_700_000_000
 INVOICE_STATES = ("draft", "open", "open", "paid")
 
@@ -97,3 +103,24 @@ def invoice_object(external_id: str, customer: str, *, status: str, total: int) 
         "amount_due": total, "amount_paid": total if status == "paid" else 0, "due_date": None,
         "status_transitions": {"finalized_at": None, "paid_at": None}, "livemode": False,
     }  # fmt: skip
+
+
+def send_all(url: str, bodies: list[bytes]) -> list[int]:
+    """Deliver webhooks from several senders at once, each until it is taken; return how many attempts each took."""
+    with httpx.Client(timeout=30) as client, ThreadPoolExecutor(SENDERS) as pool:
+        return list(pool.map(lambda body: deliver(client, url, body), bodies))
+
+
+def deliver(client: httpx.Client, url: str, body: bytes) -> int:
+    """Deliver one webhook as a provider does: again, while the answer is missing or not a success."""
+    attempts = 0
+
+    def try_once() -> bool:
+        nonlocal attempts
+        attempts += 1
+        with contextlib.suppress(httpx.TransportError):
+            return client.post(url, content=body, headers=signed(body)).status_code == 200
+        return False
+
+    wait_until("the webhook is taken", try_once, 60, every=0.2)
+    return attempts

@@ -5,6 +5,7 @@ Written in Python and not as a recursive template, because a payload has up to a
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from django.utils.html import escape, format_html
@@ -19,6 +20,8 @@ __all__ = ["Marks", "Redacted", "draw"]
 OPEN_DEPTH = 3
 #: Longer text is cut, with its length said; the download has it whole.
 LONGEST = 500
+#: Members of one branch that are drawn, and of the whole tree: no browser shows a million of them.
+WIDEST, MOST = 1000, 10_000
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,17 @@ class Marks:
 
 def draw(node: Any, marks: Marks | None = None) -> SafeString:
     """Return the list of a payload's members. Anything JSON, and `Redacted`, may stand in it."""
-    return mark_safe("".join(_items(node, "", 0, marks or Marks())))  # noqa: S308 - escaped piece by piece
+    return mark_safe("".join(_items(node, "", 0, marks or Marks(), count(1))))  # noqa: S308 - escaped piece by piece
 
 
-def _items(node: Any, path: str, depth: int, marks: Marks) -> Iterator[str]:
+def _items(node: Any, path: str, depth: int, marks: Marks, drawn: Iterator[int]) -> Iterator[str]:
+    """Yield one list; `drawn` counts the members of all lists."""
     yield "<ul>"
-    for key, value in _members(node):
-        yield from _item(key, value, f"{path}/{_token(key)}", depth, marks)
+    for place, (key, value) in enumerate(_members(node)):
+        if place == WIDEST or next(drawn) > MOST:
+            yield f'<li><span class="z">… and {len(node) - place:,} more that are not shown</span></li>'
+            break
+        yield from _item(key, value, f"{path}/{_token(key)}", depth, marks, drawn)
     for missing in marks.absent:
         parent, _, key = missing.rpartition("/")
         if parent == path:
@@ -62,14 +69,14 @@ def _members(node: Any) -> Iterator[tuple[str, Any]]:
         yield "", node
 
 
-def _item(key: str, value: Any, path: str, depth: int, marks: Marks) -> Iterator[str]:
+def _item(key: str, value: Any, path: str, depth: int, marks: Marks, drawn: Iterator[int]) -> Iterator[str]:
     branch = isinstance(value, Mapping | list | tuple) and bool(value)
     yield f"<li{_classes(path, marks, branch=branch)}>"
     if branch:
         shown = depth < OPEN_DEPTH or _holds_marks(path, marks)
         size = f"{{{len(value)}}}" if isinstance(value, Mapping) else f"[{len(value)}]"
         yield f"<details{' open' if shown else ''}><summary{_use(path, marks)}>{_key(key)}<i>{size}</i></summary>"
-        yield from _items(value, path, depth + 1, marks)
+        yield from _items(value, path, depth + 1, marks, drawn)
         yield "</details>"
     else:
         yield _key(key) + _leaf(value, path, marks)

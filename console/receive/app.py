@@ -1,8 +1,8 @@
 """`POST /hooks/<connection>/`: the webhook endpoint, a small ASGI application in front of Django.
 
 It answers 200 once the evidence is committed, 401 to a bad signature, 404 to an unknown connection, 405 to
-anything but POST, 410 while the connection is disabled, 413 above 1 MiB, and 503 when nothing could be kept,
-so that the provider sends it again.
+anything but POST, 408 to a body that does not end, 410 while the connection is disabled, 413 above 1 MiB, and 503
+when nothing could be kept, so that the provider sends it again.
 """
 
 import asyncio
@@ -65,7 +65,7 @@ class Receiver:
         public_id = connection_of(scope["path"])
         gate = await self.gate(public_id)
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        body = await read_body(headers, receive)
+        body = await read_in_time(headers, receive)
         at = now()
         try:
             credential_id = verify(gate, body, headers)
@@ -120,6 +120,15 @@ def connection_of(path: str) -> uuid.UUID:
         raise Refused(404, "No such connection") from error
 
 
+async def read_in_time(headers: dict[str, str], receive: Receive) -> bytes:
+    """Return the whole body; raises Refused: 413 above the limit, 408 where it comes drop by drop."""
+    try:
+        async with asyncio.timeout(settings.WEBHOOK_SECONDS):
+            return await read_body(headers, receive)
+    except TimeoutError as error:
+        raise Refused(408, "The body did not come in time") from error
+
+
 async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
     """Return the whole body; raises Refused (413) above the limit, without keeping what exceeds it."""
     limit = settings.WEBHOOK_LIMIT
@@ -169,13 +178,36 @@ def with_receiver(django: Application) -> Application:
             receiver = receivers.get(loop) or receivers.setdefault(loop, Receiver())
             await receiver(scope, receive, send)
         elif scope["type"] == "http":
-            await django(scope, receive, send)
+            await within_limit(django, scope, receive, send)
         elif scope["type"] == "lifespan":
             await lifespan(receive, send)
             if ending := receivers.pop(id(asyncio.get_running_loop()), None):
                 await ending.keeper.close()
 
     return application
+
+
+async def within_limit(django: Application, scope: Scope, receive: Receive, send: Send) -> None:
+    """Hand a request on, with no more of its body than a form of ours has.
+
+    Django writes a body to disk, however large, before anybody is asked who they are.
+    """
+    limit, size, told = settings.DATA_UPLOAD_MAX_MEMORY_SIZE, 0, False
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        return message if size <= limit else {"type": "http.disconnect"}
+
+    async def noted(message: MutableMapping[str, Any]) -> None:
+        nonlocal told
+        told = True
+        await send(message)
+
+    await django(scope, counted, noted)
+    if size > limit and not told:
+        await answer(send, 413, f"Larger than {limit} bytes")
 
 
 async def lifespan(receive: Receive, send: Send) -> None:

@@ -152,6 +152,7 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
     "connection": {
         "active": Look("s-done", "ok"),
         "healthy": Look("s-done", "ok"),
+        "needs someone": Look("s-triangle", "warn", "What flows, flows; a problem waits for a person"),
         "late": Look("s-triangle", "warn"),
         "failing": Look("s-octagon", "danger"),
         "paused": Look("s-held", "warn"),

@@ -59,7 +59,8 @@ def _pause(request: Any, target: Connection | Stream) -> HttpResponse:
         until = form.cleaned_data["until"]
         held = pausing.pause(target, actor=request.actor, reason=reason, until=until)
         ends = f" until {exact(until)}" if until else ""
-        return f"{name} is paused{ends}. {count(held, 'event')} {'waits' if held == 1 else 'wait'}."
+        waits = f"{count(held, 'event')} {'waits' if held == 1 else 'wait'}." if held else "Nothing waits yet."
+        return f"{name} is paused{ends}. {waits}"
 
     question = Question(
         question=f"Pause {name}?",
@@ -97,12 +98,13 @@ def _resume(request: Any, target: Connection | Stream) -> HttpResponse:
 
     def do(reason: str) -> str:
         freed = pausing.resume(target, actor=request.actor, reason=reason)
-        return f"{name} runs again. {count(freed, 'event')} {'goes' if freed == 1 else 'go'} on, oldest first."
+        goes = f" {count(freed, 'event')} {'goes' if freed == 1 else 'go'} on, oldest first." if freed else ""
+        return f"{name} runs again.{goes}"
 
     question = Question(
         question=f"Resume {name}?",
         text=f"What waited goes on, oldest first, up to {rate:,} events a second.",
-        act=f"Resume {name}, drain {held:,}",
+        act=f"Resume {name}, drain {held:,}" if held else f"Resume {name}",
         keep="Keep it paused",
         back_url=url_of(request, connection),
     )

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from console.connections.history import said
 from console.overview.rows import Row
-from console.wording import age
+from console.wording import age, count
 from integrations.health.freshness import Freshness
 from integrations.models import Attempt, Connection, Credential, CredentialState, Run, Stream, WorkState
 from integrations.providers import get_adapter
@@ -143,7 +143,7 @@ def run_rows(runs: Iterable[Run]) -> list[RunRow]:
 def _what(run: Run) -> str:
     if run.stream:
         return run.stream.title
-    return "1 object" if len(run.targets) == 1 else f"{len(run.targets):,} objects"
+    return count(max(len(run.targets), run.items), "named object")
 
 
 def _took(run: Run) -> float | None:
@@ -191,6 +191,8 @@ def word_of(row: Row) -> str:
         return "failing"
     if fresh and fresh.late:
         return "late"
+    if row.asked:
+        return "needs someone"
     return "first sync" if fresh and fresh.word == "first sync" else "healthy"
 
 

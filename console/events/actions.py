@@ -36,7 +36,7 @@ def replay(request: Any, pk: int) -> HttpResponse:
         problem = {"reason_error" if not reason.strip() else "error": str(refusal)}
         plan = replays.plan(found, mapping=chosen)
         return _show_plan(request, found, chosen, plan, reason_value=reason, status=422, **problem)
-    messages.success(request, "Given back to the workers")
+    messages.success(request, "Replay of 1 event asked for")
     return redirect(_url(request, found))
 
 

@@ -29,10 +29,17 @@ def lead(rows: Sequence[Row], now: datetime) -> str:
         return "An engineer connects a provider; its data, its problems and its pace show here."
     if not needy:
         return f"{_moving(rows)} Nothing waits for a person."
-    told = [f"{row.connection.name}: {'; '.join(_reasons(row, now))}." for row in needy[:2]]
+    told = [f"{row.connection.name}{_resting(row)}: {'; '.join(_reasons(row, now))}." for row in needy[:2]]
     if len(needy) > 2:
         told.append(f"{spelled(len(needy) - 2)} more below.")
     return " ".join([*told, "Nothing is lost."])
+
+
+def _resting(row: Row) -> str:
+    """Say first that nothing moves here, where somebody chose that."""
+    if row.connection.disabled_at:
+        return " is disabled"
+    return f" is paused by {row.connection.paused_by}" if row.connection.paused_at else ""
 
 
 def _reasons(row: Row, now: datetime) -> list[str]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from integrations.journal.actor import Actor
 from integrations.models import JournalEntry
+from integrations.workflow.rows import insert_rows
 
 
 @dataclass(kw_only=True)
@@ -36,6 +37,12 @@ def write(entries: Iterable[Entry]) -> list[JournalEntry]:
     """Insert entries in order; call inside the transaction of the change that they tell."""
     moment = timezone.now()
     return JournalEntry.objects.bulk_create([_row(entry, moment) for entry in entries])
+
+
+def append(entries: Iterable[Entry]) -> None:
+    """Insert entries like `write`, for the many of a batch: faster, and their ids are not told."""
+    moment = timezone.now()
+    insert_rows([_row(entry, moment) for entry in entries])
 
 
 def _row(entry: Entry, moment: datetime) -> JournalEntry:

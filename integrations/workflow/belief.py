@@ -13,7 +13,7 @@ from integrations.canonical import KINDS
 from integrations.models import Event, Link, Record, Reference, Transition
 from integrations.workflow.decide import Belief, Change, Decision, decide
 from integrations.workflow.evidence import Read
-from integrations.workflow.rows import update_rows
+from integrations.workflow.rows import insert_rows, update_rows
 
 Key = tuple[int, str, str]
 
@@ -193,13 +193,13 @@ class Board:
     def write(self) -> None:
         """Write all that changed, one statement a table."""
         self._insert_records()
-        Reference.objects.bulk_create([known.reference for known in self.created])
+        insert_rows([known.reference for known in self.created])
         update_rows(list(self.changed.values()), RECORD_FIELDS)
         update_rows(list(self.seen.values()), REFERENCE_FIELDS)
-        Transition.objects.bulk_create(self.transitions)
+        insert_rows(self.transitions)
         links = {(link.record.pk, link.field): link for link in self.links}
-        Link.objects.bulk_create(
-            links.values(), update_conflicts=True, unique_fields=["record", "field"], update_fields=["target"]
+        insert_rows(
+            list(links.values()), conflict="ON CONFLICT (record_id, field) DO UPDATE SET target_id = EXCLUDED.target_id"
         )
 
     def _insert_records(self) -> None:
@@ -214,11 +214,7 @@ class Board:
             )
             for record, (pk,) in zip(records, cursor.fetchall(), strict=True):
                 record.pk = pk
-        for record in records:
-            if record.customer is not None:
-                record.customer_id = record.customer.pk
-        # A record comes after the customer that it refers to, so that one statement satisfies the key.
-        Record.objects.bulk_create(sorted(records, key=lambda record: record.customer_id is not None))
+        insert_rows(records)
 
 
 def describe(record: Record, external_id: str, now: datetime) -> None:

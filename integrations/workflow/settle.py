@@ -48,7 +48,7 @@ class Settlement:
     failed: list[tuple[grouping.Failed, Key]] = field(default_factory=list)
     wanted: list[tuple[Connection, str, str]] = field(default_factory=list)
     wanted_later: list[tuple[Connection, str, str]] = field(default_factory=list)
-    arrived: set[tuple[int, str]] = field(default_factory=set)
+    arrived: set[waits.Arrived] = field(default_factory=set)
     touched: list[Read] = field(default_factory=list)
 
 
@@ -141,11 +141,12 @@ def _apply(batch: Settlement, read: Read, decision: Decision) -> None:
     if decision.applies:
         _note_change(batch, read, decision, before.state if before else "")
     if decision.word == DecisionWord.NEW:
-        batch.arrived.add((read.event.connection_id, f"{read.event.resource}:{read.event.external_id}"))
+        batch.arrived.add((read.event.connection_id, f"{read.event.resource}:{read.event.external_id}", None))
     if decision.word != DecisionWord.STALE:
         batch.board.see(read)
     if read.event.exact:
-        batch.arrived.add((read.event.connection_id, f"check:{read.event.resource}:{read.event.external_id}"))
+        name = f"check:{read.event.resource}:{read.event.external_id}"
+        batch.arrived.add((read.event.connection_id, name, read.event.occurred_at))
 
 
 def _note_change(batch: Settlement, read: Read, decision: Decision, before: str) -> None:

@@ -26,6 +26,7 @@ from integrations.providers.base import Item, Response
 from integrations.workflow import endings
 from integrations.workflow.belief import digest
 from integrations.workflow.evidence import NOWHERE
+from integrations.workflow.rows import insert_rows
 from integrations.workflow.wake import EVENTS, RUNS, after_commit
 from integrations.workflow.work import LostLease, Verdict, after_failure, claim_run
 
@@ -188,15 +189,8 @@ def store(
     _saw_again(unchanged, received_at)
     if run.kind == RunKind.RECONCILE and unchanged:
         Run.objects.filter(pk=run.pk).update(compared=F("compared") + len(unchanged))
-    held = set(
-        Event.objects.filter(
-            connection=connection, provider_event_id__in=[event.provider_event_id for event in fresh]
-        ).values_list("provider_event_id", flat=True)
-    )
-    made = [event for event in fresh if event.provider_event_id not in held]
     # What a webhook brings in this very moment is here twice, and kept once.
-    Event.objects.bulk_create(made, ignore_conflicts=True)
-    return len(made)
+    return insert_rows(fresh, conflict="ON CONFLICT DO NOTHING")
 
 
 def _same(reference: Reference, item: Item) -> bool:

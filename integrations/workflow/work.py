@@ -4,10 +4,12 @@ import random
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from integrations.failures.categories import POLICIES, Category, Fault
@@ -44,6 +46,7 @@ def after_failure(fault: Fault, tries: int, now: datetime) -> Verdict:
 
 # The oldest event that is due of each object that nobody is working on. Objects whose older event is
 # ready or leased are left out, which keeps the order per record while different records go in parallel.
+# `+ 0` keeps the planner, as long as it has no statistics, from reading all older events of the connection.
 CLAIM_HEADS = """
 SELECT e.id, e.connection_id, e.resource, e.external_id
 FROM integrations_event e
@@ -53,7 +56,7 @@ WHERE e.state IN ('ready', 'waiting') AND e.due_at <= now() AND s.paused_at IS N
   AND (e.external_id = '' OR NOT EXISTS (
       SELECT 1 FROM integrations_event o
       WHERE o.connection_id = e.connection_id AND o.resource = e.resource AND o.external_id = e.external_id
-        AND o.id < e.id AND o.state IN ('ready', 'leased')))
+        AND o.id + 0 < e.id AND o.state IN ('ready', 'leased')))
 ORDER BY e.due_at, e.id
 LIMIT %s
 FOR UPDATE OF e SKIP LOCKED
@@ -69,6 +72,10 @@ ORDER BY e.id
 LIMIT %s
 FOR UPDATE OF e SKIP LOCKED
 """
+
+LEASE = (
+    "UPDATE integrations_event SET state = 'leased', leased_by = %s, leased_until = %s WHERE id = ANY(%s) RETURNING *"
+)
 
 
 @transaction.atomic
@@ -87,12 +94,10 @@ def claim_events(owner: uuid.UUID, most: int) -> list[Event]:
                 [[k[0] for k in keys], [k[1] for k in keys], [k[2] for k in keys], ids, most - len(ids)],
             )
             ids += [row[0] for row in cursor.fetchall()]
-    Event.objects.filter(pk__in=ids).update(
-        state=WorkState.LEASED,
-        leased_by=owner,
-        leased_until=timezone.now() + timedelta(seconds=settings.LEASE_SECONDS),
-    )
-    return list(Event.objects.filter(pk__in=ids).select_related("run", "replay_mapping").order_by("id"))
+    until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    events = sorted(Event.objects.raw(LEASE, [owner, until, ids]), key=attrgetter("id"))
+    prefetch_related_objects(events, "run", "replay_mapping")
+    return events
 
 
 @transaction.atomic

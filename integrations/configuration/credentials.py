@@ -25,6 +25,13 @@ from integrations.workflow.errors import Refusal
 from integrations.workflow.wake import RUNS, after_commit, send
 
 VERIFY = "integrations.verify_credential"
+#: Between two proofs of one secret, where no answer came.
+PROVE_AGAIN = timedelta(seconds=30)
+
+
+def within(title: str) -> str:
+    """Return a title as it stands within a sentence: "API key", "webhook signing secret"."""
+    return title if title[:2].isupper() else f"{title[:1].lower()}{title[1:]}"
 
 
 def spec_of(connection: Connection, purpose: str) -> SecretSpec:
@@ -52,13 +59,13 @@ def submit(
     spec = spec_of(connection, purpose)
     cleaned = secret.strip()
     if not cleaned or (spec.pattern and not re.fullmatch(spec.pattern, cleaned)):
-        raise Refusal(f"This is no {spec.title.lower()}. {spec.hint}.")
+        raise Refusal(f"This is no {within(spec.title)}. {spec.hint}.")
     if not reason.strip():
         raise Refusal("Give a reason: it is kept in the history with your name.")
     Connection.objects.select_for_update().get(pk=connection.pk)
     versions = Credential.objects.filter(connection=connection, purpose=purpose)
     if versions.filter(state=CredentialState.PENDING).exists():
-        raise Refusal(f"Another new {spec.title.lower()} is being verified. Cancel that first.")
+        raise Refusal(f"Another new {within(spec.title)} is being verified. Cancel that first.")
     newest = versions.order_by("-version").first()
     hours = settings.CREDENTIAL_OVERLAP_HOURS if overlap_hours is None else overlap_hours
     credential = Credential.objects.create(
@@ -71,25 +78,47 @@ def submit(
         created_by=actor.name,
         overlap_hours=hours,
     )
-    _note(credential, "submitted", f"New {spec.title.lower()} given; it is being verified", actor, reason)
+    _note(credential, "submitted", f"New {within(spec.title)} given; it is being verified", actor, reason)
     if spec.verified_by == "call":
         transaction.on_commit(lambda: send(VERIFY, credential.pk))
     return credential
 
 
 def verify(credential_id: int) -> None:
-    """Prove a pending secret by a call to the provider: active if it works, revoked with the reason if not."""
+    """Prove a pending secret by a call to the provider: active if it works, revoked with the reason if not.
+
+    Where the provider gives no answer it stays pending and is proved again later.
+    """
     credential = Credential.objects.select_related("connection").get(pk=credential_id)
     if credential.state != CredentialState.PENDING:
         return
+    Credential.objects.filter(pk=credential_id).update(last_used_at=timezone.now())
     connection = credential.connection
     adapter = get_adapter(connection.provider)
     try:
         account = adapter.check(access_of(connection, instead=credential), Exchanges(connection))
     except Fault as fault:
-        _fail(credential, fault)
+        if fault.category in (Category.TIMEOUT, Category.OUTAGE, Category.RATE_LIMIT):
+            Credential.objects.filter(pk=credential_id, state=CredentialState.PENDING).update(failure=fault.message)
+        else:
+            _fail(credential, fault)
         return
     activate(credential, actor=ENGINE, how=f"The provider accepts it, for {account}")
+
+
+def prove_due() -> int:
+    """Have pending secrets proved whose proof got lost or no answer; return how many. Beat calls it often."""
+    before = timezone.now() - PROVE_AGAIN
+    waiting = (
+        Credential.objects.filter(state=CredentialState.PENDING, created_at__lte=before)
+        .exclude(last_used_at__gt=before)
+        .exclude(connection__wait_until__gt=timezone.now())
+        .select_related("connection")
+    )
+    due = [one for one in waiting if spec_of(one.connection, one.purpose).verified_by == "call"]
+    for credential in due:
+        send(VERIFY, credential.pk)
+    return len(due)
 
 
 def activate_by_delivery(credential_id: int) -> None:
@@ -137,7 +166,7 @@ def _fail(credential: Credential, fault: Fault) -> None:
     held.state, held.revoked_at, held.failure = CredentialState.REVOKED, timezone.now(), fault.message
     held.save(update_fields=["state", "revoked_at", "failure"])
     title = spec_of(held.connection, held.purpose).title
-    summary = f"{title} v{held.version} was not accepted: {fault.message}. Nothing changed"
+    summary = f"{title} v{held.version} was not accepted: {fault.message.rstrip('.')}. Nothing changed"
     _note(held, "failed", summary, ENGINE, held.reason)
 
 

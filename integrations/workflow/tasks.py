@@ -31,6 +31,7 @@ def sweep() -> None:
     work.sweep()
     pause.end_due()
     credentials.retire_due()
+    credentials.prove_due()
     runs.schedule()
     wake.send(wake.EVENTS)
     wake.send(wake.RUNS)

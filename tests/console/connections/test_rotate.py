@@ -91,7 +91,7 @@ def test_a_refused_one_says_why_and_that_nothing_changed(
     ("answer", "said"),
     [
         (given(""), "Paste the new secret"),
-        (given("hunter2"), "This is no api key"),
+        (given("hunter2"), "This is no API key"),
         (given(reason=""), "Give a reason"),
         (given(overlap_hours="-1"), "greater than or equal to 0"),
         (given(overlap_hours="soon"), "Give a number of hours"),

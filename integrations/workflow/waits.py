@@ -1,29 +1,33 @@
 """Events that wait for something named, and what wakes them."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from django.db import connection
 
 from integrations.workflow.wake import EVENTS, after_commit
 
+Arrived = tuple[int, str, datetime | None]
 
-def wake(arrived: Iterable[tuple[int, str]]) -> int:
-    """Make events due that wait for what has arrived, (connection id, name); return how many.
 
-    Those that gave up waiting and were parked wake too: what they missed is here.
+def wake(arrived: Iterable[Arrived]) -> int:
+    """Make events due that wait for what has arrived, (connection id, name, as of); return how many.
+
+    Those that gave up waiting and were parked wake too: what they missed is here. A look at an object wakes only
+    what happened before it: of its own second it tells no more than they do.
     """
-    names = sorted(set(arrived))
+    names = list(set(arrived))
     if not names:
         return 0
     with connection.cursor() as cursor:
         cursor.execute(
             """
             UPDATE integrations_event e SET state = 'ready', due_at = now()
-            FROM unnest(%s::bigint[], %s::text[]) AS a(connection_id, name)
+            FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS a(connection_id, name, as_of)
             WHERE e.connection_id = a.connection_id AND e.waits_for = a.name AND e.waits_for <> ''
-              AND e.state IN ('waiting', 'parked')
+              AND e.state IN ('waiting', 'parked') AND (a.as_of IS NULL OR e.occurred_at < a.as_of)
             """,
-            [[n[0] for n in names], [n[1] for n in names]],
+            [[n[0] for n in names], [n[1] for n in names], [n[2] for n in names]],
         )
         woken = int(cursor.rowcount)
     if woken:

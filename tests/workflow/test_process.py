@@ -520,3 +520,25 @@ def test_a_run_under_way_is_asked_for_nothing_twice(make_event: MakeEvent, conne
     process_batch()
 
     assert Run.objects.get().targets == [["customer", "cus_0001"]]
+
+
+@committing
+def test_a_look_of_the_same_second_settles_nothing_and_is_not_repeated_at_once(
+    make_event: MakeEvent, provider: Provider
+) -> None:
+    """The younger event came first, so the look agrees with belief, and says nothing about the older one."""
+    provider.now = AT
+    provider.put(customer_object(name="Second"))
+    make_event("customer.updated", customer_object(name="Second"), created=AT)
+    unclear = make_event("customer.updated", customer_object(name="First"), created=AT)
+
+    work_off()
+    assert decided(unclear)[0] == "waiting"
+    assert len(provider.asked) == 1
+    provider.now += 1
+    due_now()
+    work_off()
+
+    assert decided(unclear) == ("done", "stale")
+    assert Record.objects.get().data["name"] == "Second"
+    assert len(provider.asked) == 2

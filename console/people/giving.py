@@ -31,7 +31,7 @@ def give(user: User, role: str, tenant: Tenant, *, connection: Connection | None
 @transaction.atomic
 def take(held: Grant, *, actor: Actor, reason: str) -> None:
     """Take a role; raises `Refusal` for the last administrator."""
-    Tenant.objects.select_for_update().get(pk=held.tenant_id)
+    Tenant.objects.select_for_update(no_key=True).get(pk=held.tenant_id)
     if held.role == Role.ADMINISTRATOR and not _others(held):
         raise Refusal("This is the last administrator. Give the role to somebody else first.")
     words = f"{actor.name} took {held.role} at {_place(held)} from {held.user.name}"

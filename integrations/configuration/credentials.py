@@ -62,7 +62,7 @@ def submit(
         raise Refusal(f"This is no {within(spec.title)}. {spec.hint}.")
     if not reason.strip():
         raise Refusal("Give a reason: it is kept in the history with your name.")
-    Connection.objects.select_for_update().get(pk=connection.pk)
+    Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     versions = Credential.objects.filter(connection=connection, purpose=purpose)
     if versions.filter(state=CredentialState.PENDING).exists():
         raise Refusal(f"Another new {within(spec.title)} is being verified. Cancel that first.")
@@ -131,8 +131,12 @@ def activate_by_delivery(credential_id: int) -> None:
 @transaction.atomic
 def activate(credential: Credential, *, actor: Actor, how: str) -> None:
     """Make a pending secret the active one; the one before retires for the overlap."""
-    Connection.objects.select_for_update().get(pk=credential.connection_id)
-    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    Connection.objects.select_for_update(no_key=True).get(pk=credential.connection_id)
+    held = (
+        Credential.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("connection")
+        .get(pk=credential.pk)
+    )
     if held.state != CredentialState.PENDING:
         return
     now = timezone.now()
@@ -160,7 +164,11 @@ def _try_again(connection: Connection) -> None:
 
 @transaction.atomic
 def _fail(credential: Credential, fault: Fault) -> None:
-    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    held = (
+        Credential.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("connection")
+        .get(pk=credential.pk)
+    )
     if held.state != CredentialState.PENDING:
         return
     held.state, held.revoked_at, held.failure = CredentialState.REVOKED, timezone.now(), fault.message
@@ -173,7 +181,11 @@ def _fail(credential: Credential, fault: Fault) -> None:
 @transaction.atomic
 def cancel(credential: Credential, *, actor: Actor, reason: str) -> None:
     """Drop a secret that is not proved yet; raises `Refusal` when it is."""
-    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    held = (
+        Credential.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("connection")
+        .get(pk=credential.pk)
+    )
     if held.state != CredentialState.PENDING:
         raise Refusal(f"It is {held.state} already.")
     held.state, held.revoked_at, held.failure = CredentialState.REVOKED, timezone.now(), "Cancelled"
@@ -184,7 +196,11 @@ def cancel(credential: Credential, *, actor: Actor, reason: str) -> None:
 @transaction.atomic
 def revoke(credential: Credential, *, actor: Actor, reason: str) -> None:
     """End a retiring secret before its overlap does; raises `Refusal` for any other state."""
-    held = Credential.objects.select_for_update().select_related("connection").get(pk=credential.pk)
+    held = (
+        Credential.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("connection")
+        .get(pk=credential.pk)
+    )
     if held.state != CredentialState.RETIRING:
         raise Refusal(f"Only a retiring secret can be ended; this one is {held.state}.")
     held.state, held.revoked_at = CredentialState.REVOKED, timezone.now()

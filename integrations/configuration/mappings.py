@@ -100,9 +100,8 @@ def publish(
     `over` is the version that the rules were written over. Raises `BadRules`, and `Refusal` when
     another version is in force by now, nothing differs, or there is no reason.
     """
-    current = Mapping.objects.select_for_update().get(
-        connection=connection, resource=resource, state=MappingState.PUBLISHED
-    )
+    Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
+    current = Mapping.objects.get(connection=connection, resource=resource, state=MappingState.PUBLISHED)
     if over is not None and over != current.version:
         raise Refusal(f"{current.published_by} published v{current.version} meanwhile. Begin from that.")
     if not reason.strip():

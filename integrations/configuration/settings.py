@@ -37,7 +37,7 @@ def change(
     """
     if not reason.strip():
         raise Refusal("Give a reason: it is kept in the history with your name.")
-    held = Connection.objects.select_for_update().get(pk=connection.pk)
+    held = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     new = check(held, {**held.settings, **values})
     _keep_secrets_home(held, new)
     changes = difference(held, new)

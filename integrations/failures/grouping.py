@@ -92,7 +92,7 @@ class _Counts:
         ids = sorted(self.by_problem)
         if not ids:
             return
-        list(Problem.objects.filter(pk__in=ids).order_by("pk").select_for_update().values_list("pk"))
+        list(Problem.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
         with database.cursor() as cursor:
             cursor.execute(
                 """

@@ -81,7 +81,7 @@ def _carry_over(problem: Problem, category: str) -> None:
 
 
 def _locked(problem: Problem) -> Problem:
-    return Problem.objects.select_for_update(of=("self",)).select_related("assigned_to").get(pk=problem.pk)
+    return Problem.objects.select_for_update(of=("self",), no_key=True).select_related("assigned_to").get(pk=problem.pk)
 
 
 def _write(

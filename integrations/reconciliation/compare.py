@@ -79,7 +79,7 @@ def _write_one(comparison: Comparison, now: datetime) -> None:
     event = comparison.event
     open_rows = {
         drift.field: drift
-        for drift in Drift.objects.select_for_update().filter(
+        for drift in Drift.objects.select_for_update(no_key=True).filter(
             connection=comparison.connection,
             resource=event.resource,
             external_id=event.external_id,

@@ -35,7 +35,7 @@ def accept(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
         if record_id is None:
             _adopt(group)
         else:
-            _follow(Record.objects.select_for_update().get(pk=record_id), group, actor, reason)
+            _follow(Record.objects.select_for_update(no_key=True).get(pk=record_id), group, actor, reason)
     _settle(rows, DriftStatus.ACCEPTED, actor, reason)
     _note(rows, "drift.accepted", "theirs accepted", actor, reason)
     return len(rows)
@@ -56,9 +56,9 @@ def _open(drifts: Iterable[Drift], reason: str) -> list[Drift]:
     wanted = {drift.pk for drift in drifts}
     # Records before their differences, as workers lock them.
     of = Drift.objects.filter(pk__in=wanted).values("record_id")
-    list(Record.objects.filter(pk__in=of).order_by("pk").select_for_update().values_list("pk"))
+    list(Record.objects.filter(pk__in=of).order_by("pk").select_for_update(no_key=True).values_list("pk"))
     rows = list(
-        Drift.objects.select_for_update(of=("self",))
+        Drift.objects.select_for_update(of=("self",), no_key=True)
         .filter(pk__in=wanted, status=DriftStatus.OPEN)
         .select_related("connection", "evidence")
         .order_by("pk")
@@ -172,7 +172,7 @@ def _adopt(drifts: Sequence[Drift]) -> None:
     for drift in drifts:
         if drift.evidence is None:
             continue
-        held = Event.objects.select_for_update().get(pk=drift.evidence.pk)
+        held = Event.objects.select_for_update(no_key=True).get(pk=drift.evidence.pk)
         held.state, held.due_at, held.finished_at = WorkState.READY, timezone.now(), None
         held.run = None
         held.save(update_fields=["state", "due_at", "finished_at", "run"])

@@ -18,7 +18,7 @@ DISMISSABLE = (WorkState.PARKED, WorkState.WAITING)
 @transaction.atomic
 def dismiss(work: Event | Run, *, actor: Actor, reason: str) -> None:
     """Close parked or waiting work without doing it; its evidence stays. Raises `Refusal`."""
-    held: Any = type(work).objects.select_for_update().get(pk=work.pk)
+    held: Any = type(work).objects.select_for_update(no_key=True).get(pk=work.pk)
     if held.state not in DISMISSABLE:
         raise Refusal(f"Only parked or waiting work can be dismissed; this is {held.state}.")
     if not reason.strip():

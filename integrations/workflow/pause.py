@@ -85,7 +85,7 @@ def _let_go(held: Any) -> int:
 @transaction.atomic
 def disable(connection: Connection, *, actor: Actor, reason: str) -> None:
     """Refuse the connection's webhooks with 410 and start no run; what is kept stays. Raises `Refusal`."""
-    held = Connection.objects.select_for_update().get(pk=connection.pk)
+    held = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     if held.disabled_at:
         raise Refusal(f"{held} is disabled already.")
     if not reason.strip():
@@ -98,7 +98,7 @@ def disable(connection: Connection, *, actor: Actor, reason: str) -> None:
 @transaction.atomic
 def enable(connection: Connection, *, actor: Actor, reason: str) -> None:
     """Accept webhooks and start runs again. Raises `Refusal` when it is not disabled."""
-    held = Connection.objects.select_for_update().get(pk=connection.pk)
+    held = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     if not held.disabled_at:
         raise Refusal(f"{held} is not disabled.")
     held.disabled_at, held.disable_reason = None, ""
@@ -155,7 +155,7 @@ def _events(target: Target) -> Any:
 
 
 def _locked(target: Target) -> Any:
-    return type(target).objects.select_for_update().get(pk=target.pk)
+    return type(target).objects.select_for_update(no_key=True).get(pk=target.pk)
 
 
 def _connection(held: Any) -> Connection:

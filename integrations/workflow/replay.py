@@ -113,7 +113,7 @@ def execute(event: Event, *, token: str, mapping: Mapping | None = None, actor: 
     if event.run and event.run.kind == RunKind.RECONCILE:
         raise Refusal("This was read for a comparison. Ask for a new check instead.")
     with transaction.atomic():
-        held = Event.objects.select_for_update().get(pk=event.pk)
+        held = Event.objects.select_for_update(no_key=True).get(pk=event.pk)
         if held.state not in REPLAYABLE:
             raise Refusal(f"The event is {held.state}: let it finish first.")
         now_planned = plan(held, mapping=mapping)

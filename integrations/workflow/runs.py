@@ -107,7 +107,7 @@ def _plan_scheduled(stream: Stream) -> int:
 @transaction.atomic
 def cancel(run: Run, *, actor: Actor, reason: str = "") -> None:
     """Stop a run after the page that it is at; what it brought stays. Raises `Refusal` when it is over."""
-    held = Run.objects.select_for_update().get(pk=run.pk)
+    held = Run.objects.select_for_update(no_key=True).get(pk=run.pk)
     if held.state in (WorkState.DONE, WorkState.DISMISSED):
         raise Refusal("This run is over already.")
     held.cancelled_at = timezone.now()

@@ -105,7 +105,7 @@ def claim_run(owner: uuid.UUID) -> Run | None:
     """Lease the next run that is due, of a connection that neither rests nor is paused or disabled."""
     now = timezone.now()
     run = (
-        Run.objects.select_for_update(skip_locked=True, of=("self",))
+        Run.objects.select_for_update(skip_locked=True, of=("self",), no_key=True)
         .filter(
             state__in=[WorkState.READY, WorkState.WAITING],
             due_at__lte=now,

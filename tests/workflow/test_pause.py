@@ -1,13 +1,18 @@
 """Pause holds and loses nothing; resume lets go oldest first, at the allowed rate; each says who and why."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
+from integrations.boundary.gates import load_gate
+from integrations.boundary.receive import Arrival, Keeper, connection_parameters, read_envelope
 from integrations.journal.actor import Actor
 from integrations.models import Connection, Event, JournalEntry, Run, Stream
 from integrations.workflow import pause as pausing
@@ -15,7 +20,7 @@ from integrations.workflow import runs
 from integrations.workflow.errors import Refusal
 from integrations.workflow.pause import disable, enable, end_due, held_count, pause, resume, waiting_count
 from integrations.workflow.process import process_batch
-from tests.conftest import TESTER, customer_object
+from tests.conftest import TESTER, customer_object, webhook_body
 from tests.stripe_objects import invoice_object
 
 pytestmark = pytest.mark.django_db
@@ -248,3 +253,27 @@ def test_what_was_kept_before_is_still_settled_while_disabled(make_event: MakeEv
     process_batch()
 
     assert states() == ["done"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("act", [pause, disable])
+def test_a_change_of_the_connection_holds_up_no_webhook(connection: Connection, act: Callable[..., object]) -> None:
+    """Its row is locked until the change is committed; who only refers to it does not wait for that."""
+    gate = load_gate(connection.public_id)
+    assert gate
+    body = webhook_body("customer.created", customer_object())
+    arrival = Arrival(gate, gate.credential_ids[0], body, {}, timezone.now(), read_envelope(gate, body, timezone.now()))
+
+    async def keep() -> str:
+        keeper = Keeper(connection_parameters(), awake=lambda: None)
+        try:
+            return await asyncio.wait_for(keeper.keep(arrival), timeout=10)
+        finally:
+            await keeper.close()
+
+    with transaction.atomic():
+        act(connection, actor=MARTA, reason="Their maintenance")
+        with ThreadPoolExecutor(1) as pool:
+            outcome = pool.submit(asyncio.run, keep()).result()
+
+    assert outcome == "kept"

@@ -52,6 +52,7 @@ def _show_plan(
         "plan": plan,
         "chosen": chosen,
         "mappings": mappings,
+        "rules": page.rules_in_force(event) if plan.fault else None,
         "changes": _changes(request, event, plan),
         "refused": page.is_check(event) or event.state not in page.REPLAYABLE,
         "is_check": page.is_check(event),

@@ -107,12 +107,17 @@ def mapping_asked(request: Any, event: Event) -> Mapping | None:
     return Mapping.objects.filter(pk=int(pk), connection_id=event.connection_id, resource=event.resource).first()
 
 
+def rules_in_force(event: Event) -> Mapping | None:
+    """Return the mapping version that reads such an event now."""
+    rows = Mapping.objects.filter(connection_id=event.connection_id, resource=event.resource)
+    return rows.filter(state=MappingState.PUBLISHED).first()
+
+
 def mappings_of(event: Event, used: int | None, chosen: Mapping | None) -> list[tuple[Mapping, str, bool]]:
     """Return the versions worth comparing: the one that decided, and the one in force, where they differ."""
     if not event.resource:
         return []
-    rows = Mapping.objects.filter(connection_id=event.connection_id, resource=event.resource)
-    current = rows.filter(state=MappingState.PUBLISHED).first()
+    current = rules_in_force(event)
     wanted = {m.pk: m for m in (event.mapping, current, chosen) if m is not None}
     if len(wanted) < 2:
         return []

@@ -1,6 +1,6 @@
 """What the page of one problem shows: its sentence, samples of its failures, what it affects, its history."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,8 +14,9 @@ from console.overview.words import asked
 from console.values import name_of
 from integrations.boundary.redaction import mask
 from integrations.canonical import KINDS
+from integrations.failures.categories import Category
 from integrations.failures.trend import Trend
-from integrations.models import Failure, JournalEntry, Problem
+from integrations.models import Failure, JournalEntry, Mapping, MappingState, Problem
 from integrations.providers import get_adapter
 
 SAMPLES: Final = 3
@@ -68,6 +69,15 @@ def samples(problem: Problem, *, personal: bool) -> list[Sample]:
     for failure in rows:
         found.setdefault(f"{failure.message}\n{failure.value}\n{failure.difference}", Sample(failure, personal))
     return list(found.values())[:SAMPLES]
+
+
+def rules_of(problem: Problem, found: Sequence[Sample]) -> Mapping | None:
+    """Return the rules in force that a problem of mapping asks to be fixed, as its newest failure names them."""
+    event = next((sample.failure.event for sample in found if sample.failure.event), None)
+    if problem.category != Category.MAPPING or event is None:
+        return None
+    rules = Mapping.objects.filter(connection=problem.connection, state=MappingState.PUBLISHED)
+    return rules.filter(resource=event.resource).defer("rules").first()
 
 
 def affected(problem: Problem, query: QueryDict) -> Newest[Failure]:

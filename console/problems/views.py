@@ -65,12 +65,14 @@ def problem(request: Any, pk: int) -> HttpResponse:
         return render(request, "problems/_affected.html", {"problem": found, "cut": cut, "now": now})
     powers, where = request.user.powers, {"tenant_id": found.tenant_id, "connection_id": found.connection_id}
     trend = trends_of([found.pk], now)[found.pk]
+    samples = page.samples(found, personal=powers.may("see_personal", **where))
     context = {
         "now": now,
         "problem": found,
+        "rules": page.rules_of(found, samples),
         "trend": trend,
         "sentence": page.sentence(found, trend, now),
-        "samples": page.samples(found, personal=powers.may("see_personal", **where)),
+        "samples": samples,
         "cut": cut,
         "history": page.history(found),
         "may_assign": powers.may("annotate", **where),

@@ -1,4 +1,4 @@
-"""What other mapping rules would do: tried on the newest real events of a resource, nothing is written."""
+"""What other mapping rules would do: tried on what is parked and the newest of a resource, nothing is written."""
 
 from collections import Counter
 from collections.abc import Mapping as Table
@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.db.models import QuerySet
+
 from integrations.boundary.mapping import Mapped, MappingDocument, apply
 from integrations.configuration.mappings import document_with, in_force
 from integrations.failures.categories import Fault
-from integrations.models import Connection, Event, Mapping
+from integrations.models import Connection, Event, Mapping, WorkState
 from integrations.workflow.evidence import read_events
 
 NO_CHANGE, CHANGES, FAILS, REPAIRED, FAILS_AGAIN = (
@@ -32,10 +34,11 @@ class Tried:
 
 @dataclass(frozen=True)
 class Impact:
-    """What the new rules would make of the newest events; `unread` could not be tried."""
+    """What the new rules would make of some events; `unread` could not be tried, `parked` of all wait for repair."""
 
     tried: tuple[Tried, ...]
     unread: int
+    parked: int = 0
 
     @cached_property
     def counts(self) -> Table[str, int]:
@@ -55,26 +58,38 @@ class Impact:
 
 
 def try_rules(mapping: Mapping, rules: dict[str, Any], *, newest: int = NEWEST) -> Impact:
-    """Map the newest events of a mapping's resource by other rules. Raises `BadRules`."""
+    """Map parked and newest events of a mapping's resource by other rules. Raises `BadRules`."""
     connection = mapping.connection
     document = document_with(connection, mapping, rules)
     present = in_force(connection.pk).document
+    events = _parked_and_newest(connection, mapping.resource, newest)
     tried, unread = [], 0
-    for read in read_events(newest_events(connection, mapping.resource, newest), {connection.pk: connection}):
+    for read in read_events(events, {connection.pk: connection}):
         if read.obj is None:
             unread += 1
             continue
         before, after = (_mapped(each, read.event, read.obj) for each in (present, document))
         tried.append(_compared(read.event, before, after))
-    return Impact(tuple(tried), unread)
+    return Impact(tuple(tried), unread, sum(event.state == WorkState.PARKED for event in events))
 
 
 def newest_events(connection: Connection, resource: str, newest: int) -> list[Event]:
     """Return the newest events about a resource, newest first."""
+    return list(_events(connection, resource)[:newest])
+
+
+def _parked_and_newest(connection: Connection, resource: str, most: int) -> list[Event]:
+    """Return what new rules may repair, then the newest: parked events are often older than these."""
+    parked = list(_events(connection, resource).filter(state=WorkState.PARKED)[:most])
+    known = {event.pk for event in parked}
+    return [*parked, *(event for event in newest_events(connection, resource, most) if event.pk not in known)]
+
+
+def _events(connection: Connection, resource: str) -> "QuerySet[Event]":
     found = Event.objects.filter(
         tenant_id=connection.tenant_id, environment=connection.environment, connection=connection, resource=resource
     )
-    return list(found.select_related("record", "replay_mapping").order_by("-id")[:newest])
+    return found.select_related("record", "replay_mapping").order_by("-id")
 
 
 def _mapped(document: MappingDocument, event: Event, obj: Any) -> Mapped | Fault:

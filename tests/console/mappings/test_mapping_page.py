@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from console.models import User
 from integrations.configuration import rules as texts
+from integrations.configuration.impact import try_rules
 from integrations.configuration.mappings import publish
 from integrations.models import Connection, Event, JournalEntry, Mapping
 from tests.conftest import TESTER, customer_object
@@ -115,6 +116,16 @@ def test_the_impact_is_shown_before_and_nothing_is_written(
     assert "3 would change" in page
     assert "<del>EUR</del> <ins>USD</ins>" in page
     assert Mapping.objects.filter(resource="customer").count() == 1
+
+
+def test_parked_events_are_tried_however_old_they_are(mapping: Mapping, make_event: Callable[..., Event]) -> None:
+    parked = make_event(obj=customer_object("cus_old", name=5), state="parked")
+    newer = [make_event(obj=customer_object(f"cus_{number}")) for number in range(3)]
+
+    impact = try_rules(mapping, texts.read(edited(mapping)), newest=2)
+
+    assert [each.event.pk for each in impact.tried] == [parked.pk, newer[2].pk, newer[1].pk]
+    assert impact.parked == 1
 
 
 def test_what_would_fail_and_what_would_map_again_is_counted(

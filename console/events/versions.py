@@ -44,17 +44,24 @@ def events_of_object(event: Event) -> list[Event]:
 
 
 def compare(events: Sequence[Event], connection: Connection, sensitive: frozenset[str]) -> list[Version]:
-    """Return the events as versions, each against the one before it."""
+    """Return the events as versions, each against the one before it that shows the same kind of object."""
     objects = [read.obj for read in read_events(events, {connection.pk: connection})]
     versions = []
     for place, event in enumerate(events):
-        before = objects[place + 1] if place + 1 < len(objects) else None
-        if before is None or objects[place] is None:
+        before = next((each for each in objects[place + 1 :] if _alike(each, objects[place])), None)
+        if before is None:
             versions.append(Version(event, None))
             continue
         found = list(differences(before, objects[place], sensitive))
         versions.append(Version(event, found[:MOST_CHANGES], max(0, len(found) - MOST_CHANGES)))
     return versions
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Say whether two objects can be compared: a charge that speaks of a payment is no version of it."""
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return False
+    return 2 * len(one.keys() & other.keys()) >= len(one.keys() | other.keys())
 
 
 def differences(before: Any, after: Any, sensitive: frozenset[str]) -> Iterator[tuple[str, str, str]]:

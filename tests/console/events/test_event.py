@@ -164,6 +164,16 @@ def test_versions_of_an_object_are_compared_with_the_one_before(
     assert "c@d.example" not in answer.content.decode()
 
 
+def test_an_object_is_not_compared_with_another_that_speaks_of_it(connection: Connection, make_event: Any) -> None:
+    first = make_event(obj=customer_object(balance=1))
+    other = make_event(obj={"id": "cus_0001", "amount": 5, "paid": True, "refunded": False})
+    last = make_event(obj=customer_object(balance=2))
+
+    found = versions.compare([last, other, first], connection, frozenset())
+
+    assert [version.changes for version in found] == [[("balance", "1", "2")], None, None]
+
+
 def test_differences_name_paths_into_lists_and_what_is_absent() -> None:
     before, after = {"a": [{"b": 1}, {"b": 2}], "gone": True}, {"a": [{"b": 1}, {"b": 3}], "new": None}
 

@@ -8,6 +8,7 @@ when nothing could be kept, so that the provider sends it again.
 import asyncio
 import json
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache, partial
@@ -15,6 +16,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.db import DatabaseError
 
 from integrations.boundary import refusals
 from integrations.boundary.gates import Gate, load_gate
@@ -31,6 +33,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFIX = "/hooks/"
+#: Seconds between two notes that a secret is in use.
+USE_NOTED_EVERY = 60.0
 
 
 class Refused(Exception):
@@ -46,6 +50,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.gates: dict[uuid.UUID, Gate] = {}
+        self.uses: dict[int, float] = {}
         self.waker = Waker()
         self.keeper = Keeper(connection_parameters(), awake=self.waker.events)
 
@@ -80,7 +85,19 @@ class Receiver:
         if credential_id in gate.pending:
             self.gates.pop(public_id, None)
             await sync_to_async(refusals.prove)(credential_id)
+        await self.note_use(credential_id)
         return outcome
+
+    async def note_use(self, credential_id: int) -> None:
+        """Note now and then that a secret is in use."""
+        at = time.monotonic()
+        if at - self.uses.get(credential_id, -USE_NOTED_EVERY) >= USE_NOTED_EVERY:
+            self.uses[credential_id] = at
+            try:
+                await sync_to_async(refusals.note_use)(credential_id)
+            except DatabaseError as error:
+                # The evidence is kept: the provider need not send it again for this.
+                log.warning("The use of a secret could not be noted: %s", outline(error))
 
     async def gate(self, public_id: uuid.UUID, *, anew: bool = False) -> Gate:
         gate = self.gates.get(public_id)

@@ -1,15 +1,16 @@
-"""What happens at the door besides keeping: signatures refused, and new secrets proved by use."""
+"""What happens at the door besides keeping: signatures refused, and which secrets are in use."""
 
 import time
 from collections import defaultdict
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 from integrations.boundary.gates import Gate
 from integrations.configuration import credentials
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane
+from integrations.models import Connection, Credential, Lane
 
 #: Journal lines a minute, connection and process; beyond that refusals are only counted.
 LINES_A_MINUTE = 30
@@ -42,6 +43,11 @@ def refuse(gate: Gate, why: str, *, address: str, size: int) -> None:
             )
         ]
     )
+
+
+def note_use(credential_id: int) -> None:
+    """Note that a delivery came signed with a secret: whoever ends an overlap has to know."""
+    Credential.objects.filter(pk=credential_id).update(last_used_at=timezone.now())
 
 
 def prove(credential_id: int) -> None:

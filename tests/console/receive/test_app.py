@@ -385,6 +385,14 @@ def test_the_first_delivery_signed_with_a_new_secret_makes_it_the_active_one(
     assert timedelta(minutes=59) < old.retire_at - timezone.now() <= timedelta(hours=1)
 
 
+def test_a_delivery_shows_that_its_secret_is_in_use(connection: Connection, body: bytes) -> None:
+    (answer,) = deliver(connection, body)
+
+    assert answer.status_code == 200
+    used = Credential.objects.get(connection=connection, purpose="webhook_secret").last_used_at
+    assert used is not None
+
+
 def test_while_a_secret_is_replaced_no_delivery_is_refused(connection: Connection) -> None:
     """Old, new, old again, then the new one only: all within one process that trusts what it read."""
 

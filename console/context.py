@@ -55,6 +55,7 @@ def frame(request: Any) -> dict[str, Any]:
         "space": space,
         "spaces": spaces_of(user),
         "nav": navigation(request, space),
+        "may_find": may_here(request.user, space, "see"),
         "person_roles": request.actor.role,
     }
 

@@ -11,9 +11,9 @@ from integrations.models import Connection, Tenant
 #: What a role is for, beside its name; the whole table is the design's.
 ROLE_WORDS = {
     Role.SUPPORT: "sees records and events, notes, resolves",
-    Role.OPERATIONS: "and replays, pauses, checks, rotates secrets",
-    Role.FINANCE: "sees records and drift, exports the journal",
-    Role.ENGINEER: "and edits mappings and settings, reveals payloads",
+    Role.OPERATIONS: "as support; replays, pauses, checks, settles drift, rotates secrets",
+    Role.FINANCE: "sees records, notes, settles drift, exports the journal",
+    Role.ENGINEER: "as operations; edits mappings and settings, reveals payloads",
     Role.AUDITOR: "reads everything redacted, verifies and exports",
     Role.ADMINISTRATOR: "gives and takes roles, sees no records",
 }

@@ -14,8 +14,8 @@ from integrations.failures.categories import Category, Fault
 from integrations.models import Attempt, AttemptState, Connection, Run
 from integrations.providers.base import Request, Response
 
-#: Where providers tell their own id of a request, by which their support finds it.
-REQUEST_IDS = ("request-id", "x-request-id", "xero-correlation-id", "x-correlation-id")
+#: How headers end in which providers tell their own id of a request, by which their support finds it.
+REQUEST_IDS = ("request-id", "correlation-id")
 #: Bytes. A larger answer is a fault, so that no provider fills our memory.
 LARGEST = 32 * 1024 * 1024
 
@@ -122,7 +122,7 @@ def close(
     if response:
         attempt.status = response.status
         attempt.provider_request_id = next(
-            (response.headers[name][:120] for name in REQUEST_IDS if name in response.headers), ""
+            (value[:120] for name, value in response.headers.items() if name.endswith(REQUEST_IDS)), ""
         )
     if fault:
         attempt.category, attempt.message = fault.category, fault.message

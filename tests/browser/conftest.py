@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Response, expect
 from pytest_django import DjangoDbBlocker
 
 from console.embedded import Server
@@ -25,6 +25,10 @@ from tests.processes import Product, run_product, wait_until
 ACCOUNT = "northwind"
 OPEN = (WorkState.READY, WorkState.LEASED, WorkState.WAITING)
 
+#: Milliseconds. Two cores carry all the processes and the browser.
+PATIENCE = 20_000
+
+expect.set_options(timeout=PATIENCE)
 _numbers = count(1)
 
 
@@ -165,7 +169,7 @@ def open_as(product: Product, new_context: Callable[..., BrowserContext], space:
         key = (role, *sorted(options.items(), key=str))
         if key not in contexts:
             contexts[key] = new_context(**options)
-            contexts[key].set_default_timeout(15_000)
+            contexts[key].set_default_timeout(PATIENCE)
             sign_in(contexts[key], space.person(role), product.url)
         windows.append(Window(contexts[key].new_page()))
         page = windows[-1].page

@@ -45,4 +45,4 @@ def visit(page: Page, url: str) -> bool:
         if "Download is starting" not in error.message and "ERR_ABORTED" not in error.message:
             raise
         return False
-    return answer is not None and answer.status == 200
+    return answer is not None and answer.status == 200 and "text/html" in answer.headers.get("content-type", "")

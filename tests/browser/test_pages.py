@@ -71,7 +71,7 @@ def test_every_page_fits_a_telephone_and_a_screen(busy: Space, open_as: Open, ro
             headless.append(shape(url))
 
     assert not too_wide, "\n".join(too_wide)
-    assert not headless
+    assert not headless, headless
     assert len(seen) >= LEAST[Role(role)], seen
 
 

@@ -191,7 +191,7 @@ def word_of(row: Row) -> str:
         return "failing"
     if fresh and fresh.late:
         return "late"
-    if row.asked:
+    if row.asked or row.lacking:
         return "needs someone"
     return "first sync" if fresh and fresh.word == "first sync" else "healthy"
 

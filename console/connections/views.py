@@ -10,9 +10,9 @@ from django.views.decorators.http import require_GET
 
 from console.access import in_space, require
 from console.connections import history, page
-from console.overview.rows import read_rows
+from console.overview.rows import Row, read_rows
 from console.overview.words import lead, note, title
-from integrations.models import Connection, Credential, CredentialState, Mapping, MappingState
+from integrations.models import Connection, Credential, CredentialState, Mapping, MappingState, Run
 from integrations.providers import get_adapter
 
 
@@ -54,7 +54,7 @@ def connection(request: Any, pk: int) -> HttpResponse:
     credentials = _credentials(shown)
     runs = page.newest_runs(shown)
     context = {
-        **_streams(request, shown, row.streams, runs),
+        **_streams(request, shown, row, runs),
         **_secrets(request, shown, credentials),
         "row": row,
         "word": page.word_of(row),
@@ -77,9 +77,7 @@ def streams(request: Any, pk: int) -> HttpResponse:
     """Show the streams and runs alone, as they are asked for again while something runs."""
     shown = connection_of(request, pk)
     row = read_rows([shown], timezone.now())[0]
-    return _fragment(
-        request, "connections/_streams.html", _streams(request, shown, row.streams, page.newest_runs(shown))
-    )
+    return _fragment(request, "connections/_streams.html", _streams(request, shown, row, page.newest_runs(shown)))
 
 
 @require_GET
@@ -100,14 +98,15 @@ def _credentials(connection: Connection) -> list[Credential]:
     return list(Credential.objects.filter(connection=connection).defer("secret").order_by("-version"))
 
 
-def _streams(request: Any, connection: Connection, freshness: Any, runs: Any) -> dict[str, Any]:
-    rows = page.stream_rows(freshness, runs)
+def _streams(request: Any, connection: Connection, row: Row, runs: list[Run]) -> dict[str, Any]:
+    rows = page.stream_rows(row.streams, runs)
     return {
         "connection": connection,
         "streams": rows,
         "runs": page.run_rows(runs),
-        "running": any(row.running for row in rows),
-        "can_run": sum(row.can_run for row in rows),
+        "running": any(each.running for each in rows),
+        "can_run": 0 if row.lacking else sum(each.can_run for each in rows),
+        "lacking": row.lacking,
         "may": may(request, connection, "pause", "reconcile", "rotate", "edit_settings"),
     }
 

@@ -6,11 +6,12 @@ from datetime import datetime
 
 from django.db.models import Count, Min, Sum
 
+from integrations.configuration.reach import lacking
 from integrations.health.backlog import Backlog, backlogs_of
 from integrations.health.freshness import WORST_FIRST, Freshness, freshness_of, worst
 from integrations.health.rates import Count as Done
 from integrations.health.rates import Rates, latencies_of, rates_of
-from integrations.models import Connection, Problem, Run, RunKind, WorkState
+from integrations.models import Connection, Credential, CredentialState, Problem, Run, RunKind, WorkState
 
 NOBODY = "nobody"
 
@@ -35,6 +36,8 @@ class Row:
     backlog: Backlog
     owned: dict[str, Owned] = field(default_factory=dict)
     first_syncs: list[Run] = field(default_factory=list)
+    #: Secrets without which nothing can be asked: none is active, none is being verified.
+    lacking: list[str] = field(default_factory=list)
 
     @property
     def freshness(self) -> Freshness | None:
@@ -62,8 +65,8 @@ class Row:
 
     @property
     def needs_someone(self) -> bool:
-        """Whether a person is asked: a problem has an owner, or data is late and nobody chose that."""
-        return bool(self.asked or self.late or any(each.word == "never" for each in self.streams))
+        """Whether a person is asked: a problem has an owner, a secret lacks, or data is late and nobody chose that."""
+        return bool(self.asked or self.lacking or self.late or any(each.word == "never" for each in self.streams))
 
     def badness(self) -> tuple[bool, int, int, int, str]:
         """Order rows by it, the worst first."""
@@ -78,13 +81,13 @@ class Row:
 
 
 def read_rows(connections: Sequence[Connection], now: datetime) -> list[Row]:
-    """Return the rows of a space's connections, the worst first. Six queries, one more during a first sync."""
+    """Return the rows of a space's connections, the worst first. Six queries, two more during a first sync."""
     ids = [connection.pk for connection in connections]
     if not ids:
         return []
     streams, rates, latencies = freshness_of(connections, now), rates_of(ids, now), latencies_of(ids, now)
     backlogs, owned = backlogs_of(ids), _owned(ids)
-    syncs = _first_syncs(streams)
+    syncs, lacks = _first_syncs(streams), _lacking(connections, streams)
     rows = [
         Row(
             connection=connection,
@@ -94,6 +97,7 @@ def read_rows(connections: Sequence[Connection], now: datetime) -> list[Row]:
             backlog=backlogs[connection.pk],
             owned=owned.get(connection.pk, {}),
             first_syncs=syncs.get(connection.pk, []),
+            lacking=lacks.get(connection.pk, []),
         )
         for connection in connections
     ]
@@ -126,6 +130,19 @@ def _first_syncs(streams: Mapping[int, list[Freshness]]) -> dict[int, list[Run]]
     ):
         runs.setdefault(run.connection_id, []).append(run)
     return runs
+
+
+def _lacking(connections: Sequence[Connection], streams: Mapping[int, list[Freshness]]) -> dict[int, list[str]]:
+    """Return what keeps first syncs from starting, by connection: the titles of secrets that somebody has to give."""
+    awaited = {pk for pk, found in streams.items() if any(not each.stream.first_sync_done_at for each in found)}
+    if not awaited:
+        return {}
+    held: dict[int, set[str]] = {pk: set() for pk in awaited}
+    usable = (CredentialState.ACTIVE, CredentialState.PENDING)
+    found = Credential.objects.filter(connection_id__in=awaited, state__in=usable)
+    for pk, purpose in found.values_list("connection_id", "purpose"):
+        held[pk].add(purpose)
+    return {each.pk: [spec.title for spec in lacking(each, held[each.pk])] for each in connections if each.pk in held}
 
 
 def by_owner(rows: Sequence[Row]) -> dict[str, Owned]:

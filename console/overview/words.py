@@ -46,6 +46,8 @@ def _reasons(row: Row, now: datetime) -> list[str]:
     reasons = []
     parked = row.backlog.of(WorkState.PARKED)
     waits = f"{count(parked, 'event')}{' or more' if row.backlog.capped else ''} parked" if parked else ""
+    if row.lacking:
+        reasons.append(f"no {listed(row.lacking)} is accepted, so nothing is read")
     if row.asked:
         problems = sum(number for _, number in row.asked)
         verb = "waits" if problems == 1 else "wait"

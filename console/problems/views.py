@@ -117,7 +117,9 @@ def name(request: Any, pk: int) -> HttpResponse:
     def do(reason: str) -> str:
         category = form.cleaned_data["category"]
         triage.name(found, category=category, actor=request.actor, reason=reason)
-        return f"{found} is called {category} now; its owner is {POLICIES[Category(category)].owner}."
+        owner = POLICIES[Category(category)].owner
+        whom = "nobody is asked, the engine goes on" if owner == "nobody" else f"it asks {asked(owner)}"
+        return f"{found} is called {category} now: {whom}."
 
     question = Question(
         question=f"What is “{found.title}”?",

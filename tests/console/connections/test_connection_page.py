@@ -146,3 +146,18 @@ def test_an_empty_environment_says_what_will_fill_it(connection: Connection, cli
     page = client_of(support).get(reverse("connections", args=["northwind", "live"])).content.decode()
 
     assert "No connection in this environment" in page
+
+
+def test_a_connection_without_an_accepted_key_says_that_it_needs_one(
+    connection: Connection, at: At, client_of: Any, engineer: User
+) -> None:
+    Credential.objects.filter(connection=connection).update(state="revoked", failure="Stripe says no")
+    Stream.objects.filter(connection=connection).update(first_sync_done_at=None)
+
+    page = client_of(engineer).get(at("connection", connection.pk)).content.decode()
+
+    assert "no API key is accepted, so nothing is read" in page
+    assert "needs someone" in page
+    assert "Nothing is read yet." in page
+    assert "first sync</span>" not in page
+    assert "Run 5 streams now" not in page

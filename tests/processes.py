@@ -110,13 +110,16 @@ class Product:
     def here(self) -> Iterator[None]:
         """Let Django's models of this process work on the product's database while the block runs."""
         before = connection.settings_dict["NAME"]
-        forget()
-        connection.settings_dict["NAME"] = self.database
-        try:
-            yield
-        finally:
+        with pytest.MonkeyPatch.context() as patch:
+            # Playwright leaves an event loop in this thread, and Django takes that for a mistake.
+            patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
             forget()
-            connection.settings_dict["NAME"] = before
+            connection.settings_dict["NAME"] = self.database
+            try:
+                yield
+            finally:
+                forget()
+                connection.settings_dict["NAME"] = before
 
 
 def forget() -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.browser.shop import Shop
 from tests.conftest import API_KEY, WEBHOOK_SECRET, connected, person
 from tests.processes import Product, run_product, wait_until
 
+HERE = Path(__file__).parent
 ACCOUNT = "northwind"
 OPEN = (WorkState.READY, WorkState.LEASED, WorkState.WAITING)
 
@@ -32,11 +34,20 @@ expect.set_options(timeout=PATIENCE)
 _numbers = count(1)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark all tests here, which also lets them wake the real workers."""
+    """Mark all tests here, which also lets them wake the real workers, and run them last.
+
+    Playwright leaves an event loop in the thread, in which other tests could run none of their own.
+    """
     for item in items:
-        if "tests/browser/" in item.path.as_posix():
+        if is_here(item):
             item.add_marker(pytest.mark.browser)
+    items.sort(key=is_here)
+
+
+def is_here(item: pytest.Item) -> bool:
+    return item.path.is_relative_to(HERE)
 
 
 @pytest.fixture(scope="session")
@@ -72,12 +83,8 @@ def base_url(processes: Product) -> str:
 
 
 @pytest.fixture
-def product(
-    processes: Product, django_db_blocker: DjangoDbBlocker, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Product]:
+def product(processes: Product, django_db_blocker: DjangoDbBlocker) -> Iterator[Product]:
     """The running product, its database open to this test; no process may have failed meanwhile."""
-    # Playwright runs an event loop in this thread, and Django takes that for a mistake.
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
     before = processes.said("web").count(" ERROR "), processes.said("worker").count(" ERROR ")
     with django_db_blocker.unblock(), processes.here():
         yield processes

@@ -68,7 +68,7 @@ def _pause(request: Any, target: Connection | Stream) -> HttpResponse:
             "Pause holds, nothing is dropped: webhooks are still accepted and kept, runs do not start. "
             "Resume lets go oldest first, at the allowed rate."
         ),
-        act=f"Pause {name}, hold {count(waiting, 'event')}",
+        act=f"Pause {name}, hold {count(waiting, 'event')}" if waiting else f"Pause {name}",
         keep="Let it run",
         reason=WHO_READS,
         form=form,

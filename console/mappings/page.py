@@ -12,7 +12,8 @@ from integrations.boundary.mapping_document import ResourceMapping
 from integrations.boundary.redaction import redact
 from integrations.canonical import KINDS
 from integrations.configuration.impact import Impact, Tried, newest_events
-from integrations.models import Connection, Event, Mapping
+from integrations.failures.categories import Category
+from integrations.models import Connection, Event, Mapping, WorkState
 from integrations.providers import get_adapter
 from integrations.workflow.evidence import Read, read_events
 
@@ -20,6 +21,8 @@ from integrations.workflow.evidence import Read, read_events
 _PLAIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 #: Events of an impact that are shown one by one.
 SHOWN = 12
+#: Parked events that are counted; more tell nobody more.
+MOST_PARKED = 1000
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,16 @@ def read_example(connection: Connection, resource: str) -> Read | None:
     """Return the newest event of a resource that shows an object, read by the rules in force."""
     reads = read_events(newest_events(connection, resource, 5), {connection.pk: connection})
     return next((read for read in reads if read.obj), None)
+
+
+def parked_of(mapping: Mapping) -> int:
+    """Return how many events of the resource are parked by a mapping failure, counted up to a limit."""
+    connection = mapping.connection
+    rows = Event.objects.filter(
+        tenant_id=connection.tenant_id, environment=connection.environment, state=WorkState.PARKED,
+        connection=connection, resource=mapping.resource, category=Category.MAPPING,
+    )  # fmt: skip
+    return len(rows.values_list("pk")[:MOST_PARKED])
 
 
 def example_of(read: Read, rules: ResourceMapping, connection: Connection) -> Example:

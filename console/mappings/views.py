@@ -58,6 +58,7 @@ def mapping(request: Any, pk: int) -> HttpResponse:
         "against": against,
         "difference": texts.difference(against.rules["rules"], shown.rules["rules"]) if against else [],
         "in_force": in_force,
+        "parked": page.parked_of(shown) if in_force else 0,
         "may_edit": may_edit and in_force,
         "newest": next(each for each in others if each.state == MappingState.PUBLISHED),
     }

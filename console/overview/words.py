@@ -92,6 +92,8 @@ def allowance(row: Row) -> str:
     fresh = row.freshness
     if fresh is None:
         return "no streams"
+    if row.lacking:
+        return f"waits for the {listed(row.lacking)}"
     title = fresh.stream.title if len(row.streams) > 1 else ""
     if fresh.late:
         return ", ".join(filter(None, (title, f"should be under {age(fresh.stream.fresh_within)}")))

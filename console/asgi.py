@@ -1,5 +1,6 @@
 """The ASGI entry: webhooks go to `console.receive`, everything else to Django."""
 
+import gc
 import os
 from typing import cast
 
@@ -12,3 +13,7 @@ django = get_asgi_application()
 from console.receive.app import Application, with_receiver  # noqa: E402 - needs the apps to be loaded
 
 application = with_receiver(cast("Application", django))
+
+# The program itself is no garbage: without this it is walked again and again while requests wait.
+gc.collect()
+gc.freeze()

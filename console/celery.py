@@ -1,6 +1,7 @@
 """The Celery application: its messages only wake workers, the work itself is in the database."""
 
 import contextlib
+import gc
 import os
 
 from celery import Celery
@@ -20,3 +21,10 @@ def leave_the_group(**_: object) -> None:
     """Let the worker's SIGTERM end its processes after their task: honcho sends it to the whole group."""
     with contextlib.suppress(PermissionError):
         os.setpgid(0, 0)
+
+
+@worker_process_init.connect  # type: ignore[untyped-decorator]
+def keep_what_is_loaded(**_: object) -> None:
+    """Take the program itself out of garbage collection, which else walks it again and again: a fifth of the time."""
+    gc.collect()
+    gc.freeze()

@@ -68,7 +68,9 @@ class Board:
             if read.mapped
             for _, resource, external_id in read.mapped.links
         }
-        targets = {key_of(ref): ref.record for ref in _references(links - known.keys()).select_related("record")}
+        rows = _references(links - known.keys()).values_list("connection_id", "resource", "external_id", "record_id")
+        # Of what is only referred to, the id is enough.
+        targets = {(place, resource, external_id): Record(pk=pk) for place, resource, external_id, pk in rows}
         return cls(known, targets, now)
 
     def belief(self, key: Key) -> Belief | None:

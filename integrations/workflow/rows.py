@@ -17,24 +17,25 @@ class Column(NamedTuple):
 
     name: str
     #: Returns the field's values of some rows, ready for JSON.
-    values: Callable[[Sequence[models.Model]], list[Any]]
+    values: Callable[[Sequence[Any]], list[Any]]
     #: Takes the column's JSON text apart, and gives each part its type.
     opened: str
     cast: str
 
 
-def insert_rows(rows: Sequence[models.Model], *, conflict: str = "") -> int:
+def insert_rows(rows: Sequence[Any], *, model: type[models.Model] | None = None, conflict: str = "") -> int:
     """Insert new rows of one model by one statement; return how many were inserted (or met by `conflict`).
 
-    A primary key that is not set is given by the database, and not told. `conflict` is an ON CONFLICT clause.
+    Rows are instances, or, of a named `model` without relations, anything with its attributes: instances are costly
+    to make. A primary key that is not set is given by the database, and not told. `conflict` is an ON CONFLICT clause.
     """
     if not rows:
         return 0
-    model = type(rows[0])
-    columns = _columns(model, _stored(model, keyed=rows[0].pk is not None))
+    table: type[models.Model] = model or type(rows[0])
+    columns = _columns(table, _stored(table, keyed=getattr(rows[0], "pk", None) is not None))
     names = ", ".join(f'"{column.name}"' for column in columns)
     return _execute(
-        f'INSERT INTO "{model._meta.db_table}" ({names}) SELECT {_casts(columns)} '  # noqa: S608
+        f'INSERT INTO "{table._meta.db_table}" ({names}) SELECT {_casts(columns)} '  # noqa: S608
         f"FROM {_opened(columns)} {conflict}",
         [json.dumps(column.values(rows)) for column in columns],
     )
@@ -95,7 +96,7 @@ def _column(field: Any) -> Column:
     return Column(field.column, _reader(field, kind), opened, f"::{kind.partition('(')[0]}")
 
 
-def _reader(field: Any, kind: str) -> Callable[[Sequence[models.Model]], list[Any]]:
+def _reader(field: Any, kind: str) -> Callable[[Sequence[Any]], list[Any]]:
     name = field.attname
     if field.is_relation:
         return lambda rows: [_target(field, row) for row in rows]

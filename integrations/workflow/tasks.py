@@ -1,5 +1,7 @@
 """Celery's entry points: thin, each calls one function. A lost or doubled message does no harm."""
 
+from time import monotonic
+
 from celery import shared_task
 from django.db import connection
 
@@ -13,8 +15,10 @@ TURN = 15.0
 
 @shared_task(name=wake.EVENTS)
 def process_events() -> None:
-    """Settle events until none is due."""
-    if process.process_due(seconds=TURN):
+    """Settle events until none is due, or hand over after a turn."""
+    end = monotonic() + TURN
+    process.process_due(seconds=TURN)
+    if monotonic() >= end:
         wake.send(wake.EVENTS)
 
 

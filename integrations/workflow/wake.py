@@ -13,12 +13,17 @@ log = logging.getLogger(__name__)
 
 EVENTS = "integrations.process_events"
 RUNS = "integrations.perform_runs"
+#: Seconds after which a wake-up is thrown away: while no worker ran, thousands would pile up before what is new.
+STALE = 60
 
 
 def send(name: str, *args: int) -> None:
-    """Send one wake-up message; a broker that is away is logged, the sweeper makes up for it."""
+    """Send one message; a broker that is away is logged, the sweeper makes up for it.
+
+    One without arguments is a mere wake-up, and grows stale: the sweeper sends another every few seconds.
+    """
     try:
-        current_app.send_task(name, args=args, retry=False)
+        current_app.send_task(name, args=args, retry=False, expires=None if args else STALE)
     except (OperationalError, OSError) as error:
         log.warning("No worker could be woken: %s", error)
 
@@ -34,7 +39,7 @@ class Waker:
     A signal that comes during the pause is not lost: it is sent at its end.
     """
 
-    def __init__(self, pause: float = 0.05, send: Callable[[str], None] = send) -> None:
+    def __init__(self, pause: float = 0.2, send: Callable[[str], None] = send) -> None:
         self.pause = pause
         self.send = send
         self._wanted = threading.Event()

@@ -37,9 +37,7 @@ def process_batch(most: int = BATCH) -> int:
     except LostLease:
         log.warning("A lease over %d events ended early; another worker has them", len(events))
     except Exception as error:
-        log.warning(
-            "%d events could not be settled at once, now one by one: %s", len(events), outline(error)
-        )
+        log.warning("%d events could not be settled at once, now one by one: %s", len(events), outline(error))
         settle_singly(events, connections, owner)
     return len(events)
 

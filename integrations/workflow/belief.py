@@ -45,7 +45,9 @@ class Board:
     targets: dict[Key, Record]
     now: datetime
     transitions: list[Transition] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
+    #: (record, field) → what it refers to by now; the record by its identity, since it may not have its id yet.
+    links: dict[tuple[int, str], Link] = field(default_factory=dict)
+    unlinked: dict[tuple[int, str], Record] = field(default_factory=dict)
     ties: list[tuple[Event, Record]] = field(default_factory=list)
     changed: dict[int, Record] = field(default_factory=dict)
     created: list[Known] = field(default_factory=list)
@@ -114,6 +116,7 @@ class Board:
             record.version += 1
         record.state, record.data, record.mapping_id = candidate.state, decision.data, read.mapping_id
         self._describe(record, read)
+        self._unlink(record, decision.changes)
         known.reference.deleted_at = event.occurred_at if candidate.state == "deleted" else None
         if record.pk:
             self.changed[record.pk] = record
@@ -159,9 +162,19 @@ class Board:
         for name, resource, external_id in read.mapped.links if read.mapped else ():
             target = self.target(read.event.connection_id, resource, external_id)
             assert target
-            self.links.append(Link(record=record, field=name, target=target))
+            self.links[id(record), name] = Link(record=record, field=name, target=target)
+            self.unlinked.pop((id(record), name), None)
             if name == "customer":
                 record.customer = target
+
+    def _unlink(self, record: Record, changes: Iterable[Change]) -> None:
+        """Take away links whose field has become nothing."""
+        for name, _, after in changes:
+            if after is None and name in KINDS[record.kind].links:
+                self.unlinked[id(record), name] = record
+                self.links.pop((id(record), name), None)
+                if name == "customer":
+                    record.customer = None
 
     def see(self, read: Read) -> None:
         """Note how new our sight of the object is: its provider's time and the digest of what was shown."""
@@ -199,10 +212,10 @@ class Board:
         update_rows(list(self.changed.values()), RECORD_FIELDS)
         update_rows(list(self.seen.values()), REFERENCE_FIELDS)
         insert_rows(self.transitions)
-        links = {(link.record.pk, link.field): link for link in self.links}
-        insert_rows(
-            list(links.values()), conflict="ON CONFLICT (record_id, field) DO UPDATE SET target_id = EXCLUDED.target_id"
-        )
+        links = list(self.links.values())
+        insert_rows(links, conflict="ON CONFLICT (record_id, field) DO UPDATE SET target_id = EXCLUDED.target_id")
+        for (_, name), record in self.unlinked.items():
+            Link.objects.filter(record_id=record.pk, field=name).delete()
 
     def _insert_records(self) -> None:
         """Insert new records; their ids come first, because they may refer to each other."""

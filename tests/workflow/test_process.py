@@ -542,3 +542,29 @@ def test_a_look_of_the_same_second_settles_nothing_and_is_not_repeated_at_once(
     assert decided(unclear) == ("done", "stale")
     assert Record.objects.get().data["name"] == "Second"
     assert len(provider.asked) == 2
+
+
+def test_a_link_follows_its_field_to_another_record_and_to_none(make_event: MakeEvent) -> None:
+    for n in (1, 2):
+        make_event(obj=customer_object(f"cus_000{n}"))
+    customers = []
+    for n, customer in enumerate(["cus_0001", "cus_0002", None]):
+        make_event("invoice.updated", invoice_object(customer=customer), created=AT + n)
+        process_batch()
+        invoice = Record.objects.get(kind="invoice")
+        linked = Link.objects.filter(record=invoice, field="customer").values_list("target_id", flat=True)
+        assert list(linked) == ([invoice.customer_id] if invoice.customer_id else [])
+        customers.append(invoice.customer.references.get().external_id if invoice.customer else None)
+
+    assert customers == ["cus_0001", "cus_0002", None]
+
+
+def test_within_one_batch_the_last_link_stands(make_event: MakeEvent) -> None:
+    make_event(obj=customer_object("cus_0001"))
+    for n, customer in enumerate(["cus_0001", None, "cus_0001", None]):
+        make_event("invoice.updated", invoice_object(customer=customer), created=AT + n)
+
+    process_batch()
+
+    assert Record.objects.get(kind="invoice").customer is None
+    assert not Link.objects.exists()

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 from console import values
 from console.access import in_space, require
 from console.events import page
+from console.questions import LONGEST, reason_of
 from integrations.journal import notes
 from integrations.models import Event, Mapping
 from integrations.workflow import replay as replays
@@ -27,7 +28,7 @@ def replay(request: Any, pk: int) -> HttpResponse:
     chosen = page.mapping_asked(request, found)
     if request.method == "GET":
         return _show_plan(request, found, chosen, replays.plan(found, mapping=chosen))
-    reason = request.POST.get("reason", "")
+    reason = reason_of(request)[:LONGEST]
     try:
         replays.execute(found, token=request.POST.get("token", ""), mapping=chosen, actor=request.actor, reason=reason)
     except replays.PlanChanged as changed:
@@ -89,7 +90,7 @@ def dismiss(request: Any, pk: int) -> HttpResponse:
     """Ask for a reason, and close an event without doing it; its evidence stays."""
     found = _find(request, pk, "dismiss")
     error = reason_error = ""
-    reason = request.POST.get("reason", "")
+    reason = reason_of(request)[:LONGEST]
     if request.method == "POST":
         try:
             dismiss_work(found, actor=request.actor, reason=reason)
@@ -119,7 +120,7 @@ def dismiss(request: Any, pk: int) -> HttpResponse:
 def reveal(request: Any, pk: int) -> HttpResponse:
     """Ask for a reason, and show an event's payload with its personal data: this once, and in the journal."""
     found = _find(request, pk, "reveal")
-    reason, problem = request.POST.get("reason", ""), ""
+    reason, problem = reason_of(request)[:LONGEST], ""
     if request.method == "POST":
         try:
             notes.reveal(found, actor=request.actor, reason=reason)

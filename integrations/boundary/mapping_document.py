@@ -36,6 +36,8 @@ from integrations.canonical.money import DECIMALS
 
 Fallback = Literal["fail", "null", "keep", "default"]
 STATE = "state"
+#: Characters. Reading a longer expression takes time and stack, and nobody reads it.
+LONGEST_SOURCE = 500
 
 
 class MappingDocumentError(ValueError):
@@ -92,10 +94,14 @@ class Rule(BaseModel):
 
     @model_validator(mode="after")
     def _is_sound(self) -> "Rule":
+        if any(len(source) > LONGEST_SOURCE for source in self.sources):
+            raise ValueError(f"source is longer than {LONGEST_SOURCE} characters")
         try:
             _ = self.converter, self.finders
         except jmespath_errors.JMESPathError as error:
             raise ValueError(f"source is not a path: {error}") from None
+        except RecursionError:
+            raise ValueError("source is nested too deep") from None
         constant = self.convert.startswith("constant:")
         if constant == bool(self.sources) or not all(self.sources):
             raise ValueError("a constant has no source, any other rule has at least one")

@@ -59,8 +59,8 @@ def _expression(path: str) -> Find:
     def find(obj: Mapping[str, Any]) -> Any:
         try:
             value = compiled.search(obj)
-        except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError):
-            # A function met a type that it was not written for: nothing usable is there.
+        except (jmespath.exceptions.JMESPathError, TypeError, ValueError, ArithmeticError, RecursionError):
+            # A function met a type that it was not written for, or objects without end: nothing usable is there.
             return MISSING
         return MISSING if value is None else value
 

@@ -27,13 +27,15 @@ def read(text: str) -> dict[str, Any]:
         raise Unreadable(f"These are {len(text):,} characters; rules hold at most {LONGEST:,}.")
     try:
         rules = tomllib.loads(text.replace("\r\n", "\n"))
-        json.dumps(rules, allow_nan=False)
+        kept = json.dumps(rules, allow_nan=False)
     except tomllib.TOMLDecodeError as error:
         raise Unreadable(f"This is not TOML: {error}.") from None
     except (TypeError, ValueError):
         raise Unreadable("Write dates, infinity and nan as text: rules are kept as JSON.") from None
     except RecursionError:
         raise Unreadable("This is nested too deep.") from None
+    if "\\u0000" in kept:
+        raise Unreadable("Take out the NUL character: no text that is kept can hold one.")
     return rules
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from json import dumps
+from time import monotonic
 from typing import Any
 
 from django.conf import settings
@@ -32,6 +33,8 @@ from integrations.workflow.work import LostLease, Verdict, after_failure, claim_
 
 log = logging.getLogger(__name__)
 
+#: Seconds that a run has before other runs and the events have their turn.
+TURN = 15.0
 #: A page that cannot be read may have been cut on its way: it is fetched again so often before it parks.
 READ_AGAIN = 3
 #: What fails for one object so fails for every other one.
@@ -40,8 +43,12 @@ OF_ALL = (Category.AUTHENTICATION, Category.AUTHORIZATION, Category.RATE_LIMIT, 
 CURSORS_KEPT = 10_000
 
 
+class HandedOver(Exception):
+    """The run goes on later, at its next page: it is paused, or others have their turn."""
+
+
 def perform_next() -> bool:
-    """Claim and perform one due run; say whether there was one."""
+    """Claim and perform one due run, for one turn at most; say whether there was one."""
     owner = uuid.uuid4()
     run = claim_run(owner)
     if run is None:
@@ -49,6 +56,8 @@ def perform_next() -> bool:
     exchanges = Exchanges(run.connection, run)
     try:
         _perform(run, exchanges)
+    except HandedOver:
+        pass
     except LostLease:
         log.warning("The lease over run %d ended early; another worker has it", run.pk)
     except Fault as fault:
@@ -64,21 +73,22 @@ def _perform(run: Run, exchanges: Exchanges) -> None:
     connection, adapter = run.connection, get_adapter(run.connection.provider)
     access = access_of(connection)
     note_use(connection)
-    if run.targets:
-        while run.targets and not _cancelled(run):
+    end = monotonic() + TURN
+    while not _cancelled(run):
+        if run.stream is None:
             resource, external_id = run.targets[0]
             response, found = adapter.fetch(access, exchanges, resource, external_id)
             item = found.item or absent(resource, external_id, found.as_of)
             _take_answer(run, exchanges.last, response, item, found.as_of)
-    else:
-        assert run.stream
-        while not _cancelled(run):
+            over = not run.targets
+        else:
             response, page = adapter.list_page(access, exchanges, run.stream.resource, run.cursor, run.since)
             _take_page(run, exchanges.last, response, page.items, page.next_cursor, page.as_of)
-            if page.next_cursor is None:
-                break
-    if not run.cancelled_at:
-        endings.finish(run)
+            over = page.next_cursor is None
+        if over:
+            return
+        if monotonic() >= end:
+            _hand_over(run)
 
 
 def absent(resource: str, external_id: str, as_of: datetime) -> Item:
@@ -96,11 +106,16 @@ def _cancelled(run: Run) -> bool:
         )
         return True
     if fresh.connection.paused_at or (fresh.stream and fresh.stream.paused_at):
-        Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
-            state=WorkState.READY, leased_by=None, leased_until=None
-        )
-        raise LostLease
+        _hand_over(run)
     return False
+
+
+def _hand_over(run: Run) -> None:
+    """Give a run back with its cursor, behind the others that are due."""
+    Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
+        state=WorkState.READY, due_at=timezone.now(), leased_by=None, leased_until=None
+    )
+    raise HandedOver
 
 
 @transaction.atomic
@@ -112,7 +127,7 @@ def _take_page(
     next_cursor: dict[str, Any] | None,
     as_of: datetime,
 ) -> None:
-    """Keep a page's evidence and move the cursor, in one transaction."""
+    """Keep a page's evidence and move the cursor, in one transaction; the last page ends the run in it."""
     assert run.stream
     _note_cursor(run, next_cursor)
     source = Source.CHANGE_LOG if run.stream.change_log else Source.PAGE
@@ -120,15 +135,19 @@ def _take_page(
     fresh = store(run, run.connection, items, kept, response.received_at, source)
     run.cursor, run.as_of = next_cursor, run.as_of or as_of
     _progress(run, len(items), fresh)
+    if next_cursor is None:
+        endings.finish(run)
 
 
 @transaction.atomic
 def _take_answer(run: Run, attempt: Attempt | None, response: Response, item: Item, as_of: datetime) -> None:
-    """Keep one object's answer and strike it off the list, in one transaction."""
+    """Keep one object's answer and strike it off the list, in one transaction; the last one ends the run in it."""
     kept = _keep(run, attempt, response, Source.CHECK)
     fresh = store(run, run.connection, [item], kept, response.received_at, Source.CHECK)
     run.targets, run.as_of = run.targets[1:], run.as_of or as_of
     _progress(run, 1, fresh)
+    if not run.targets:
+        endings.finish(run)
 
 
 def _progress(run: Run, items: int, fresh: int) -> None:

@@ -29,7 +29,7 @@ from integrations.models import (
 )
 from integrations.providers.base import Request
 from integrations.reconciliation.check import check_connection
-from integrations.workflow import runs, sync, work
+from integrations.workflow import endings, runs, sync, work
 from integrations.workflow.errors import Refusal
 from integrations.workflow.pause import pause, resume
 from integrations.workflow.sync import perform_next
@@ -199,9 +199,6 @@ def test_an_interrupted_run_goes_on_at_its_last_page(run: Run, provider: Provide
     """Killed while the second page was under way: the lease ends, and another worker reads that page again."""
     provider.customers(5)
 
-    class Killed(BaseException):
-        pass
-
     def die(request: httpx.Request) -> httpx.Response:
         raise Killed
 
@@ -218,6 +215,56 @@ def test_an_interrupted_run_goes_on_at_its_last_page(run: Run, provider: Provide
     assert (run.state, run.pages, run.items) == ("done", 3, 5)
     assert provider.paths.count("/v1/customers?limit=2") == 1
     assert Record.objects.count() == Transition.objects.count() == 5
+
+
+class Killed(BaseException):
+    """The worker was killed."""
+
+
+@pytest.mark.parametrize("of", ["a stream", "single objects"])
+def test_a_run_killed_at_its_very_end_ends_the_next_time(
+    connection: Connection, stream: Stream, provider: Provider, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    provider.customers(3)
+    single = {"stream": None, "targets": [["customer", "cus_0000"], ["customer", "cus_0001"]]}
+    run = Run.objects.create(
+        tenant=connection.tenant, environment="test", connection=connection, kind="resync", due_at=timezone.now(),
+        asked_by="the tests", **({"stream": stream} if of == "a stream" else single),
+    )  # fmt: skip
+    real = endings.finish
+
+    def die(run: Run) -> None:
+        raise Killed
+
+    monkeypatch.setattr(endings, "finish", die)
+    with pytest.raises(Killed):
+        perform_next()
+    monkeypatch.setattr(endings, "finish", real)
+    Run.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+    work.sweep()
+
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.category, run.pages) == ("done", "", 2)
+    assert not Failure.objects.exists()
+
+
+def test_a_long_run_lets_others_have_their_turn(
+    run: Run, connection: Connection, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider.customers(5)
+    runs.ask(Stream.objects.select_related("connection").get(connection=connection, resource="refund"), actor=TESTER)
+    monkeypatch.setattr(sync, "TURN", 0)
+
+    for _ in range(4):
+        assert perform_next()
+
+    run.refresh_from_db()
+    assert (run.state, run.pages) == ("done", 3)
+    assert [path.partition("?")[0] for path in provider.paths] == [
+        "/v1/customers", "/v1/refunds", "/v1/customers", "/v1/customers",
+    ]  # fmt: skip
 
 
 def test_who_lost_the_lease_over_a_run_keeps_no_page(run: Run, provider: Provider) -> None:

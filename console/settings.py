@@ -22,7 +22,7 @@ def database(url: str) -> dict[str, Any]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": options.pop("host", None) or parts.hostname or "",
         "PORT": options.pop("port", None) or parts.port or "",
-        "OPTIONS": options,
+        "OPTIONS": options | ({"pool": {"min_size": 1, "max_size": 8}} if os.environ.get("DATABASE_POOL") else {}),
         "CONN_MAX_AGE": 60 if os.environ.get("DATABASE_KEEP") else 0,
         "CONN_HEALTH_CHECKS": True,
     }
@@ -32,8 +32,14 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 FIELD_KEYS = [key for key in os.environ.get("FIELD_KEYS", "").split(",") if key]
 DEBUG = os.environ.get("DEBUG") == "1"
 PUBLIC_URL = os.environ.get("PUBLIC_URL", "http://127.0.0.1:8000")
-ALLOWED_HOSTS = [host for host in os.environ.get("ALLOWED_HOSTS", "127.0.0.1,localhost,[::1]").split(",") if host]
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+IN_EARNEST = PUBLIC_URL.startswith("https://")
+_PUBLIC = urlsplit(PUBLIC_URL)
+#: How many reverse proxies stand in front of us; what they tell of the client and the scheme is believed.
+TRUSTED_PROXIES = int(os.environ.get("TRUSTED_PROXIES", "0"))
+ALLOWED_HOSTS = [
+    host for host in os.environ.get("ALLOWED_HOSTS", f"127.0.0.1,localhost,[::1],{_PUBLIC.hostname}").split(",") if host
+]
+CSRF_TRUSTED_ORIGINS = [f"{_PUBLIC.scheme}://{_PUBLIC.netloc}"]
 
 INSTALLED_APPS = [
     "console",
@@ -104,9 +110,10 @@ AUTHENTICATION_BACKENDS = [
     "allauth.account.auth_backends.AuthenticationBackend",
     "guardian.backends.ObjectPermissionBackend",
 ]
-AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 GUARDIAN_RAISE_403 = True
 ANONYMOUS_USER_NAME = None
@@ -124,14 +131,22 @@ ACCOUNT_REAUTHENTICATION_REQUIRED = False
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = PUBLIC_URL.startswith("http://")
-EMAIL_BACKEND = os.environ.get("EMAIL_BACKEND", "django.core.mail.backends.console.EmailBackend")
+#: Links that set passwords go by mail. Only a demo prints them, for whoever reads its log may use them.
+_MAIL = urlsplit(os.environ.get("EMAIL_URL") or ("smtp://localhost:25" if IN_EARNEST else "console:"))
+EMAIL_BACKEND = f"django.core.mail.backends.{'console' if _MAIL.scheme == 'console' else 'smtp'}.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = _MAIL.hostname or "localhost", _MAIL.port or (465 if _MAIL.scheme == "smtps" else 587)
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_MAIL.username or ""), unquote(_MAIL.password or "")
+EMAIL_USE_SSL = _MAIL.scheme == "smtps"
+EMAIL_USE_TLS = _MAIL.scheme == "smtp" and bool(_MAIL.username)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = os.environ.get("EMAIL_FROM", f"console@{_PUBLIC.hostname}")
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IN_EARNEST
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
-SECURE_HSTS_SECONDS = 31536000 if PUBLIC_URL.startswith("https://") else 0
+SECURE_HSTS_SECONDS = 31536000 if IN_EARNEST else 0
 FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -202,7 +217,7 @@ CREDENTIAL_OVERLAP_HOURS = 24
 #: How long a provider may take to answer, in seconds.
 PROVIDER_TIMEOUT = float(os.environ.get("PROVIDER_TIMEOUT", "20"))
 #: Whether providers may be in our own network, as sandboxes are. Who connects one makes us send requests to it.
-PROVIDERS_INSIDE = os.environ.get("PROVIDERS_INSIDE", "0" if PUBLIC_URL.startswith("https://") else "1") == "1"
+PROVIDERS_INSIDE = os.environ.get("PROVIDERS_INSIDE", "0" if IN_EARNEST else "1") == "1"
 #: Seconds within which a leased piece of work must be finished or is given to another worker.
 LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS", "60"))
 #: Base64 of 32 bytes that sign the journal's seals; several, by commas: the first signs, all verify.

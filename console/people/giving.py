@@ -1,5 +1,7 @@
 """Giving and taking roles, with the journal; inviting who is new."""
 
+import logging
+from smtplib import SMTPException
 from typing import Any
 
 from allauth.account.forms import ResetPasswordForm
@@ -8,10 +10,13 @@ from django.db import transaction
 
 from console import access
 from console.models import Grant, Role, User
+from integrations.failures.outline import outline
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Lane, Tenant
 from integrations.workflow.errors import Refusal
+
+log = logging.getLogger(__name__)
 
 
 @transaction.atomic
@@ -48,7 +53,7 @@ def _others(held: Grant) -> bool:
 def invite(email: str, name: str, tenant: Tenant, *, actor: Actor, reason: str) -> User:
     """Make an account that nobody can sign in to before they set a password by the link that they are sent."""
     first, _, last = name.partition(" ")
-    user = User(username=email, email=email, first_name=first[:150], last_name=last[:150])
+    user = User(username=email[:150], email=email, first_name=first[:150], last_name=last[:150])
     user.set_unusable_password()
     user.save()
     EmailAddress.objects.create(user=user, email=email, primary=True)
@@ -71,10 +76,14 @@ def invite(email: str, name: str, tenant: Tenant, *, actor: Actor, reason: str) 
 
 
 def send_link(request: Any, user: User) -> None:
-    """Send the link by which somebody sets a password."""
+    """Send the link by which somebody sets a password; raises `Refusal` where no mail goes out."""
     form = ResetPasswordForm({"email": user.email})
     if form.is_valid():
-        form.save(request)
+        try:
+            form.save(request)
+        except (OSError, SMTPException) as error:
+            log.error("A link could not be sent: %s", outline(error))
+            raise Refusal("The link could not be sent: no mail server takes it (EMAIL_URL).") from error
 
 
 def _place(held: Grant) -> str:

@@ -17,6 +17,7 @@ from console.people.giving import give, invite, send_link, take
 from console.questions import Question, ask
 from console.wording import count
 from integrations.models import Connection
+from integrations.workflow.errors import Refusal
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 HISTORY = 40
@@ -87,10 +88,14 @@ def add(request: Any) -> HttpResponse:
                 user = invite(values["email"], values["name"], tenant, actor=request.actor, reason=reason)
                 new = True
             give(user, values["role"], tenant, connection=form.connection, actor=request.actor, reason=reason)
-        if new:
+        said = f"{user.name} holds {values['role']}."
+        if not new:
+            return said
+        try:
             send_link(request, user)
-            return f"{user.name} holds {values['role']}. A link to set a password was sent to {user.email}."
-        return f"{user.name} holds {values['role']}."
+        except Refusal as refusal:
+            return f"{said} {refusal} Send it again from here once it does."
+        return f"{said} A link to set a password was sent to {user.email}."
 
     question = Question(
         question=f"Give somebody a role at {tenant.name}",

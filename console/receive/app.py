@@ -12,11 +12,11 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, close_old_connections
 
 from integrations.boundary import refusals
 from integrations.boundary.gates import Gate, load_gate
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+P = ParamSpec("P")
+R = TypeVar("R")
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PREFIX = "/hooks/"
@@ -50,6 +52,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.gates: dict[uuid.UUID, Gate] = {}
+        self.loading: dict[uuid.UUID, asyncio.Future[Gate | None]] = {}
         self.uses: dict[int, float] = {}
         self.waker = Waker()
         self.keeper = Keeper(connection_parameters(), awake=self.waker.events)
@@ -84,7 +87,7 @@ class Receiver:
             raise Refused(410, "This connection is disabled")
         if credential_id in gate.pending:
             self.gates.pop(public_id, None)
-            await sync_to_async(refusals.prove)(credential_id)
+            await aside(refusals.prove, credential_id)
         await self.note_use(credential_id)
         return outcome
 
@@ -94,7 +97,7 @@ class Receiver:
         if at - self.uses.get(credential_id, -USE_NOTED_EVERY) >= USE_NOTED_EVERY:
             self.uses[credential_id] = at
             try:
-                await sync_to_async(refusals.note_use)(credential_id)
+                await aside(refusals.note_use, credential_id)
             except DatabaseError as error:
                 # The evidence is kept: the provider need not send it again for this.
                 log.warning("The use of a secret could not be noted: %s", outline(error))
@@ -102,7 +105,7 @@ class Receiver:
     async def gate(self, public_id: uuid.UUID, *, anew: bool = False) -> Gate:
         gate = self.gates.get(public_id)
         if gate is None or anew or not gate.fresh:
-            loaded = await sync_to_async(load_gate)(public_id)
+            loaded = await (aside(load_gate, public_id) if anew else self.load(public_id))
             if loaded is None:
                 self.gates.pop(public_id, None)
                 raise Refused(404, "No such connection")
@@ -112,14 +115,35 @@ class Receiver:
             raise Refused(410, "This connection is disabled")
         return gate
 
+    async def load(self, public_id: uuid.UUID) -> Gate | None:
+        """Read a gate; those who ask for the same one meanwhile share the look at the database."""
+        loading = self.loading.get(public_id)
+        if loading is None:
+            loading = self.loading[public_id] = asyncio.ensure_future(aside(load_gate, public_id))
+            loading.add_done_callback(lambda _: self.loading.pop(public_id, None))
+        return await asyncio.shield(loading)
+
     async def verify_or_refuse(self, gate: Gate, body: bytes, headers: dict[str, str], scope: Scope) -> int:
         try:
             return verify(gate, body, headers)
         except BadSignature as bad:
             client = scope.get("client")
             address = client[0] if client else ""
-            await sync_to_async(refusals.refuse)(gate, str(bad), address=address, size=len(body))
+            await aside(refusals.refuse, gate, str(bad), address=address, size=len(body))
             raise Refused(401, f"Signature refused: {bad}") from bad
+
+
+async def aside(act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Do database work in a thread, on a connection that still works."""
+    return await sync_to_async(_on_a_good_connection)(act, *args, **kwargs)
+
+
+def _on_a_good_connection(act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    close_old_connections()
+    try:
+        return act(*args, **kwargs)
+    finally:
+        close_old_connections()
 
 
 def verify(gate: Gate, body: bytes, headers: dict[str, str]) -> int:

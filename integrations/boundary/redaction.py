@@ -15,6 +15,8 @@ SECRET_HEADERS = frozenset(
     {"authorization", "cookie", "proxy-authorization", "set-cookie", "www-authenticate", "x-api-key"}
 )
 _SECRET_HEADER = re.compile(r"signature|secret|token|api-?key|password|credential", re.IGNORECASE)
+#: One character before the @ is enough to know one, and keeps the search linear.
+_ADDRESS = re.compile(r"[\w.+-]@[\w-]+\.\w")
 #: Deeper than this nothing is read: no honest payload is, and the stack has an end.
 DEEPEST = 100
 
@@ -40,7 +42,8 @@ def redact(value: Any, sensitive: frozenset[str]) -> Any:
 
     `sensitive` holds keys that are taken out wherever they stand ("email"), or, with dots, only under
     those parents ("billing_details.name"; lists in between do not count). Null and empty texts stay:
-    that nothing is there is worth knowing, and tells nothing.
+    that nothing is there is worth knowing, and tells nothing. While anything is sensitive, a text with an
+    e-mail address in it is taken out as well, whatever its key: people write them into notes and metadata.
     """
     rules: dict[str, list[tuple[str, ...]]] = {}
     for name in sensitive:
@@ -56,6 +59,8 @@ def _tree(value: Any, path: tuple[str, ...], rules: dict[str, list[tuple[str, ..
         return {key: _tree(child, (*path, key), rules, why or _why(key, path, rules)) for key, child in value.items()}
     if isinstance(value, list | tuple):
         return [_tree(child, (*path, ""), rules, why) for child in value]
+    if rules and isinstance(value, str) and _ADDRESS.search(value):
+        why = why or "personal"
     return _masked(value, why) if why else value
 
 

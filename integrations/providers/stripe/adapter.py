@@ -46,10 +46,13 @@ _DASHBOARD: Final = "https://dashboard.stripe.com"
 _PAGES: Final = {"customer": "customers", "invoice": "invoices", "payment_intent": "payments", "refund": "payments"}
 #: Personal data, and links that open a document to whoever has them.
 _SENSITIVE: Final = """
-account_number address bank_account billing_details business_vat_id customer_address customer_email customer_name
-customer_phone customer_shipping customer_tax_ids dynamic_last4 email fingerprint hosted_invoice_url iban
-individual_name invoice_pdf ip_address last4 name network_transaction_id owner phone receipt_email receipt_url
-routing_number shipping shipping_details tax_id tax_ids verified_email verified_name verified_phone
+account_holder_name account_number address address_city address_line1 address_line2 address_state address_zip
+bank_account bic billing_details business_vat_id buyer_id cashtag clabe customer_address customer_email customer_name
+customer_phone customer_shipping customer_tax_ids dob dynamic_last4 email fingerprint hosted_instructions_url
+hosted_invoice_url hosted_voucher_url iban image_url_png image_url_svg individual_name instructions_email invoice_pdf
+ip ip_address last4 line1 line2 mobile_auth_url name network_transaction_id owner pay_id payer_details payer_email
+payer_id payer_name phone postal_code receipt_email receipt_url redirect_to_url routing_number shipping
+shipping_details sort_code tax_id tax_ids verified_address verified_email verified_name verified_phone vpa
 """
 
 

@@ -37,6 +37,14 @@ class JournalWentBack(Exception):
     """
 
 
+class JournalCut(Exception):
+    """The newest seal that is known outside of the database is not in it any more, so nothing is sealed over the gap.
+
+    Either somebody removed seals, or the database is another one, such as a restored backup. Who knows that
+    it is removes journal-head.json from DATA_DIR; sealing then goes on from what is there.
+    """
+
+
 @dataclass(frozen=True)
 class Head:
     """The newest checkpoint as it is known outside of the database."""
@@ -49,7 +57,7 @@ class Head:
 def seal() -> Checkpoint | None:
     """Seal all that has been written since the last checkpoint; return the newest one made.
 
-    None where there is nothing to seal, or another process seals. Raises `JournalWentBack`.
+    None where there is nothing to seal, or another process seals. Raises `JournalWentBack` and `JournalCut`.
     """
     newest, goal = None, _oldest_running()
     while made := _seal_next(goal):
@@ -62,6 +70,7 @@ def _seal_next(goal: int) -> Checkpoint | None:
     """Make the next checkpoint, of transactions below `goal`."""
     if not _alone():
         return None
+    _refuse_a_cut()
     last = Checkpoint.objects.order_by("-number").first()
     start = last.to_xact if last else 0
     running = _oldest_running()
@@ -85,6 +94,13 @@ def _seal_next(goal: int) -> Checkpoint | None:
     checkpoint.save()
     transaction.on_commit(partial(_remember, checkpoint))
     return checkpoint
+
+
+def _refuse_a_cut() -> None:
+    """Raise `JournalCut` rather than sign what somebody may have changed: the next seal would make it look whole."""
+    head = read_head()
+    if head and not Checkpoint.objects.filter(number=head.number, digest=head.digest).exists():
+        raise JournalCut(f"The seal {head.number} of {head.at} is not in the database any more")
 
 
 def _within_reach(start: int, end: int) -> int:

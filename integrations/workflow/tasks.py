@@ -1,5 +1,7 @@
 """Celery's entry points: thin, each calls one function. A lost or doubled message does no harm."""
 
+import inspect
+import logging
 from time import monotonic
 
 from celery import shared_task
@@ -8,6 +10,8 @@ from django.db import connection
 from integrations.configuration import credentials
 from integrations.journal.partitions import ensure_partitions
 from integrations.workflow import pause, process, runs, sync, wake, work
+
+log = logging.getLogger(__name__)
 
 #: Seconds that one task works before it hands over, so that other tasks get their turn.
 TURN = 15.0
@@ -56,6 +60,9 @@ def daily() -> None:
 @shared_task(name="integrations.seal_journal")
 def seal_journal() -> None:
     """Seal the journal's finished transactions."""
-    from integrations.journal.seal import seal
+    from integrations.journal.seal import JournalCut, JournalWentBack, seal
 
-    seal()
+    try:
+        seal()
+    except (JournalCut, JournalWentBack) as error:
+        log.error("The journal is not sealed: %s. %s", error, inspect.getdoc(error))

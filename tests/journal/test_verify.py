@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
 
 from integrations.journal.keys import key_file, public_keys, public_text
-from integrations.journal.seal import head_file, seal
+from integrations.journal.seal import JournalCut, head_file, seal
 from integrations.journal.verify import verify, verify_newest
 from integrations.models import JournalEntry, Tenant
 from tests.journal.conftest import MARTA, without_triggers
@@ -85,6 +85,39 @@ def test_a_cut_end_is_found_by_what_is_known_outside_of_the_database(sealed: lis
 
     assert len(found) == 1
     assert "the journal ends at checkpoint 2, what came after was cut off" in found[0]
+
+
+def test_a_cut_end_is_not_sealed_over(sealed: list[JournalEntry], say: Say) -> None:
+    """The next seal would be a sound one, and forget outside of the database what was cut off."""
+    with without_triggers() as cursor:
+        cursor.execute("DELETE FROM integrations_journal WHERE id >= %s", [sealed[4].pk])
+        cursor.execute("DELETE FROM integrations_checkpoint WHERE number = 3")
+    say("Paused")
+
+    with pytest.raises(JournalCut):
+        seal()
+
+    assert "the journal ends at checkpoint 2, what came after was cut off" in words()[0]
+
+
+def test_a_history_written_anew_is_not_sealed_anew(sealed: list[JournalEntry], say: Say) -> None:
+    with without_triggers() as cursor:
+        cursor.execute("UPDATE integrations_journal SET actor = 'Somebody else'")
+        cursor.execute("DELETE FROM integrations_checkpoint")
+
+    with pytest.raises(JournalCut):
+        seal()
+
+    assert words()
+
+
+def test_after_a_backup_was_restored_somebody_lets_sealing_go_on(sealed: list[JournalEntry], say: Say) -> None:
+    with without_triggers() as cursor:
+        cursor.execute("DELETE FROM integrations_checkpoint WHERE number = 3")
+    head_file().unlink()
+
+    assert seal()
+    assert words() == []
 
 
 def test_a_removed_checkpoint_is_found(sealed: list[JournalEntry]) -> None:

@@ -50,7 +50,8 @@ INSERT INTO integrations_reference (
     record_id, connection_id, resource, external_id, seen_at, seen_exact, seen_hash, checked_at)
 SELECT id, connection_id, CASE kind WHEN 'payment' THEN 'payment_intent' ELSE kind END,
     CASE kind WHEN 'customer' THEN 'cus_' || lpad(id::text, 14, '0')
-    WHEN 'payment' THEN 'pi_' || lpad(id::text, 24, '0') ELSE 'in_' || lpad(id::text, 24, '0') END, updated_at, true, '', updated_at
+    WHEN 'payment' THEN 'pi_' || lpad(id::text, 24, '0') ELSE 'in_' || lpad(id::text, 24, '0') END,
+    updated_at, true, '', updated_at
 FROM integrations_record
 """
 EVENT_ROWS = """

@@ -41,6 +41,8 @@ class Event(Owned, Work):
     exact = models.BooleanField(default=False)
     deleted = models.BooleanField(default=False)
     received_at = models.DateTimeField()
+    #: Our clock when a read was asked for; None for what came by itself.
+    asked_at = models.DateTimeField(null=True, blank=True)
     #: How often the provider sent the same event again, and when last.
     redelivered = models.PositiveIntegerField(default=0)
     redelivered_at = models.DateTimeField(null=True, blank=True)

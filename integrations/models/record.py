@@ -78,6 +78,9 @@ class Reference(models.Model):
     seen_at = models.DateTimeField()
     seen_exact = models.BooleanField(default=False)
     seen_hash = models.BinaryField(default=b"")
+    #: Of a read: our clock when it was asked for, and for how many seconds before `seen_at` it may have looked.
+    asked_at = models.DateTimeField(null=True, blank=True)
+    lag = models.PositiveSmallIntegerField(null=True, blank=True)
     #: Our clock when the provider last answered about it.
     checked_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True, blank=True)

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
@@ -14,7 +13,7 @@ from integrations.models import Cause, Drift, DriftStatus, Event, Lane, Link, Re
 from integrations.models.drift import EXISTENCE
 from integrations.reconciliation.compare import count_open
 from integrations.workflow.belief import describe, transition
-from integrations.workflow.decide import Belief, Change, differences
+from integrations.workflow.decide import Belief, Change, differences, lag_of
 from integrations.workflow.errors import Refusal
 from integrations.workflow.evidence import read_events
 from integrations.workflow.wake import EVENTS, after_commit
@@ -97,7 +96,7 @@ def _follow(record: Record, drifts: Sequence[Drift], actor: Actor, reason: str) 
         now=now,
     )
     Transition.objects.bulk_create([row])
-    _see(record, drifts[0], occurred_at)
+    _see(record, drifts[0], evidence)
     _note_change(record, before, changes, drifts[0], actor, reason)
 
 
@@ -157,14 +156,19 @@ def _link(record: Record, drift: Drift, changes: Sequence[Change]) -> None:
             record.customer = target
 
 
-def _see(record: Record, drift: Drift, occurred_at: datetime) -> None:
+def _see(record: Record, drift: Drift, evidence: Event | None) -> None:
     """What was accepted stands for the time of the check: evidence that is older no longer changes it."""
-    Reference.objects.filter(
-        record=record, connection=drift.connection, resource=drift.resource, seen_at__lt=occurred_at
-    ).update(seen_at=occurred_at, seen_exact=True, seen_hash=b"")
-    Reference.objects.filter(record=record, connection=drift.connection).update(
-        deleted_at=occurred_at if record.state == DELETED else None
-    )
+    references = Reference.objects.filter(record=record, connection=drift.connection)
+    deleted_at = evidence.occurred_at if evidence and record.state == DELETED else None
+    references.update(deleted_at=deleted_at)
+    if evidence:
+        references.filter(resource=drift.resource, seen_at__lt=evidence.occurred_at).update(
+            seen_at=evidence.occurred_at,
+            seen_exact=True,
+            seen_hash=b"",
+            asked_at=evidence.asked_at,
+            lag=lag_of(evidence.asked_at, evidence.received_at).seconds,
+        )
 
 
 def _adopt(drifts: Sequence[Drift]) -> None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.db import connection as database
 
 from integrations.canonical import KINDS
 from integrations.models import Event, Link, Record, Reference, Transition
-from integrations.workflow.decide import Belief, Change, Decision, decide
+from integrations.workflow.decide import Belief, Change, Decision, Order, decide, lag_of, order_of
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import insert_rows, update_rows
 
@@ -21,7 +21,7 @@ RECORD_FIELDS = (
     "state", "data", "version", "label", "amount", "currency", "customer", "occurred_at", "mapping", "updated_at",
     "search_text",
 )  # fmt: skip
-REFERENCE_FIELDS = ("seen_at", "seen_exact", "seen_hash", "checked_at", "deleted_at")
+REFERENCE_FIELDS = ("seen_at", "seen_exact", "seen_hash", "asked_at", "lag", "checked_at", "deleted_at")
 
 
 @dataclass
@@ -78,7 +78,11 @@ class Board:
     def belief(self, key: Key) -> Belief | None:
         """Return what is believed of an object, None where there is no record."""
         known = self.known.get(key)
-        return Belief(known.record.state, known.record.data, known.reference.seen_at) if known else None
+        if known is None:
+            return None
+        ref = known.reference
+        lag = timedelta(seconds=ref.lag or 0)
+        return Belief(known.record.state, known.record.data, ref.seen_at, ref.checked_at, ref.asked_at, lag)
 
     def decide(self, read: Read) -> Decision:
         """Decide what an event means for what is believed of its object."""
@@ -92,6 +96,19 @@ class Board:
         """Say whether belief stands on this very evidence."""
         reference = self.known[read.key].reference
         return reference.seen_at == read.event.occurred_at and bytes(reference.seen_hash) == digest(read.obj)
+
+    def read_since(self, read: Read) -> bool:
+        """Say whether the object was read after an event had happened."""
+        reference, event = self.known[read.key].reference, read.event
+        if reference.asked_at is None:
+            return False
+        before = reference.seen_at - timedelta(seconds=reference.lag or 0)
+        return event.received_at <= reference.asked_at or event.occurred_at < before
+
+    def overtook(self, read: Read) -> bool:
+        """Say whether what we learned since may be newer than what a check saw."""
+        belief = self.belief(read.key)
+        return bool(belief and read.candidate and order_of(belief, read.candidate) is not Order.NEWER)
 
     def target(self, connection_id: int, resource: str, external_id: str) -> Record | None:
         """Return the record that a link leads to."""
@@ -150,7 +167,7 @@ class Board:
             resource=event.resource,
             external_id=event.external_id,
             seen_at=event.occurred_at,
-            checked_at=self.now,
+            checked_at=event.received_at,
         )
         known = self.known[read.key] = Known(record, reference)
         self.created.append(known)
@@ -182,8 +199,11 @@ class Board:
         if known is None:
             return
         reference, event = known.reference, read.event
-        if event.occurred_at >= reference.seen_at:
-            reference.seen_at, reference.seen_exact = event.occurred_at, event.exact
+        read_after = event.asked_at is not None and reference.checked_at <= event.asked_at
+        if event.occurred_at >= reference.seen_at or read_after:
+            reference.seen_at = max(event.occurred_at, reference.seen_at)
+            reference.seen_exact, reference.asked_at = event.exact, event.asked_at
+            reference.lag = lag_of(event.asked_at, event.received_at).seconds or None
             reference.seen_hash = digest(read.obj) if read.obj else b""
         reference.checked_at = max(reference.checked_at, event.received_at)
         if reference.pk:

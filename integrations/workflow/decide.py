@@ -1,11 +1,15 @@
 """Decide what a piece of evidence means for what we believe. Pure: no database, no clock.
 
-Order does not matter: evidence is compared by the provider's own time, never by arrival.
+Order does not matter: evidence is compared by the provider's own time, never by arrival. One thing that clock
+cannot tell: at which moment of a request a read looked. Within that time a read comes after what had arrived
+before it was asked for.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from math import ceil
 from typing import Any
 
 from integrations.boundary.mapping import Mapped
@@ -17,23 +21,51 @@ from integrations.models.event import DecisionWord
 Change = tuple[str, Any, Any]
 
 
+_LONGEST_READ = 3600
+
+
+class Order(Enum):
+    """Which came later at the provider: the evidence, or what belief stands on."""
+
+    OLDER = auto()
+    NEWER = auto()
+    UNKNOWN = auto()
+
+
 @dataclass(frozen=True)
 class Belief:
-    """What we hold: state, data, and the provider's clock at the newest evidence behind it."""
+    """What we hold: state, data, and the provider's clock at the newest evidence behind it.
+
+    By our clock: `known_at` that evidence arrived, and `asked_at` it was asked for where it is a read, which then
+    looked at most `lag` before `seen_at`.
+    """
 
     state: str
     data: Mapping[str, Any]
     seen_at: datetime
+    known_at: datetime | None = None
+    asked_at: datetime | None = None
+    lag: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What the evidence would make of it. `mapped` is None for a deletion that shows no object."""
+    """What the evidence would make of it. `mapped` is None for a deletion that shows no object.
+
+    `received_at` and `asked_at` are our clock; only a read was asked for.
+    """
 
     kind: Kind
     state: str
     mapped: Mapped | None
     occurred_at: datetime
+    received_at: datetime | None = None
+    asked_at: datetime | None = None
+
+    @property
+    def lag(self) -> timedelta:
+        """How long before `occurred_at` a read may have looked."""
+        return lag_of(self.asked_at, self.received_at)
 
     def over(self, data: Mapping[str, Any] | None) -> dict[str, Any]:
         """Return the data that belief would have: this evidence over what was believed."""
@@ -75,21 +107,44 @@ def decide(belief: Belief | None, candidate: Candidate, *, again: bool = False) 
     if belief is None:
         changes = tuple((name, None, value) for name, value in data.items() if value is not None)
         return Decision(DecisionWord.NEW, "The first evidence of this record", changes, data)
-    if candidate.occurred_at < belief.seen_at:
-        return Decision(
-            DecisionWord.STALE,
-            f"It happened at {_clock(candidate.occurred_at)}, and we already hold {_clock(belief.seen_at)}: "
-            "the evidence is kept, belief stays",
-        )
+    order = order_of(belief, candidate)
+    if order is Order.OLDER:
+        return Decision(DecisionWord.STALE, f"{_why_older(belief, candidate)}: the evidence is kept, belief stays")
     changes = differences(belief, candidate.state, data)
     if not changes:
         return Decision(DecisionWord.UNCHANGED, "It says what we already believe")
     legal = candidate.kind.can_become(belief.state, candidate.state)
-    if candidate.occurred_at == belief.seen_at and not again:
+    if order is Order.UNKNOWN and not again:
         return _same_instant(belief, candidate, changes, data)
     if not legal:
         return _illegal(belief.state, candidate)
     return Decision(DecisionWord.CHANGED, _what_changed(belief, candidate, changes), changes, data)
+
+
+def order_of(belief: Belief, candidate: Candidate) -> Order:
+    """Tell which came later at the provider, the evidence or what belief stands on."""
+    if candidate.occurred_at < belief.seen_at - belief.lag:
+        return Order.OLDER
+    if candidate.occurred_at > belief.seen_at + candidate.lag:
+        return Order.NEWER
+    if belief.asked_at and candidate.received_at and candidate.received_at <= belief.asked_at:
+        return Order.OLDER
+    if candidate.asked_at and belief.known_at and belief.known_at <= candidate.asked_at:
+        return Order.NEWER
+    return Order.UNKNOWN
+
+
+def lag_of(asked_at: datetime | None, received_at: datetime | None) -> timedelta:
+    """Return for how long a read may have looked before the time on its answer, whose clock ticks in seconds."""
+    if asked_at is None or received_at is None:
+        return timedelta(0)
+    return timedelta(seconds=1 + min(max(ceil((received_at - asked_at).total_seconds()), 0), _LONGEST_READ))
+
+
+def _why_older(belief: Belief, candidate: Candidate) -> str:
+    if candidate.occurred_at < belief.seen_at - belief.lag:
+        return f"It happened at {_clock(candidate.occurred_at)}, and we already hold {_clock(belief.seen_at)}"
+    return f"It had arrived before we read the object at {_clock(belief.seen_at)}, so the read is the later one"
 
 
 def differences(belief: Belief, state: str, data: Mapping[str, Any]) -> tuple[Change, ...]:
@@ -103,11 +158,11 @@ def _same_instant(belief: Belief, candidate: Candidate, changes: tuple[Change, .
     """Providers' clocks tick in seconds. Where states can only follow in one direction, that is the order."""
     onward = candidate.kind.can_become(belief.state, candidate.state)
     back = candidate.kind.can_become(candidate.state, belief.state)
-    moment = _clock(candidate.occurred_at)
+    moment = _moment(belief, candidate)
     if onward and not back:
         return Decision(
             DecisionWord.CHANGED,
-            f"{_what_changed(belief, candidate, changes)}. Both are of {moment}; {belief.state} can become "
+            f"{_what_changed(belief, candidate, changes)}. {moment}; {belief.state} can become "
             f"{candidate.state} and never the reverse, so this is the later one",
             changes,
             data,
@@ -115,13 +170,12 @@ def _same_instant(belief: Belief, candidate: Candidate, changes: tuple[Change, .
     if back and not onward:
         return Decision(
             DecisionWord.STALE,
-            f"Both are of {moment}; {candidate.state} can become {belief.state} and never the reverse, "
+            f"{moment}; {candidate.state} can become {belief.state} and never the reverse, "
             "so this is the earlier one: belief stays",
         )
     return Decision(
         DecisionWord.WAITING,
-        f"Both are of {moment} and differ, so their order cannot be told from here: the provider is asked "
-        "how it stands now",
+        f"{moment} and differ, so their order cannot be told from here: the provider is asked how it stands now",
         ask_provider=True,
     )
 
@@ -146,10 +200,19 @@ def _what_changed(belief: Belief, candidate: Candidate, changes: tuple[Change, .
     return f"Changes {', '.join(name.replace('_', ' ') for name in fields)}"
 
 
+def _moment(belief: Belief, candidate: Candidate) -> str:
+    if candidate.occurred_at == belief.seen_at:
+        return f"Both are of {_clock(candidate.occurred_at)}"
+    near = f"{_clock(candidate.occurred_at)} and {_clock(belief.seen_at)}"
+    return f"They are of {near}, within the time that a read took"
+
+
 def _clock(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def deletion(kind: str, occurred_at: datetime) -> Candidate:
+def deletion(
+    kind: str, occurred_at: datetime, received_at: datetime | None = None, asked_at: datetime | None = None
+) -> Candidate:
     """Return the candidate of evidence that says only that the object is gone."""
-    return Candidate(KINDS[kind], DELETED, None, occurred_at)
+    return Candidate(KINDS[kind], DELETED, None, occurred_at, received_at, asked_at)

@@ -115,11 +115,13 @@ def _map(read: Read, rules: InForce) -> None:
         raise Fault(Category.CONTRACT, f"unmapped:{event.resource}", f"No mapping reads {event.resource or 'this'}")
     read.mapping_id = rules.ids[event.resource]
     if event.deleted and not read.obj:
-        read.candidate = deletion(kind, event.occurred_at)
+        read.candidate = deletion(kind, event.occurred_at, event.received_at, event.asked_at)
         return
     read.mapped = apply(rules.document, event.resource, read.obj, deleted=event.deleted)
     read.trace = read.mapped.trace
-    read.candidate = Candidate(KINDS[kind], read.mapped.state, read.mapped, event.occurred_at)
+    read.candidate = Candidate(
+        KINDS[kind], read.mapped.state, read.mapped, event.occurred_at, event.received_at, event.asked_at
+    )
 
 
 def _look(event: Event, body: bytes, pages: dict[Any, Any]) -> Any:

@@ -34,9 +34,6 @@ EVENT_FIELDS = (
 )  # fmt: skip
 
 
-A_SECOND = timedelta(seconds=1)
-
-
 @dataclass
 class Settlement:
     """What a batch comes to, gathered in memory and written at the end."""
@@ -47,7 +44,6 @@ class Settlement:
     entries: list[tuple[Entry, Record | None]] = field(default_factory=list)
     failed: list[tuple[grouping.Failed, Key]] = field(default_factory=list)
     wanted: list[tuple[Connection, str, str]] = field(default_factory=list)
-    wanted_later: list[tuple[Connection, str, str]] = field(default_factory=list)
     arrived: set[waits.Arrived] = field(default_factory=set)
     touched: list[Read] = field(default_factory=list)
 
@@ -70,7 +66,6 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     _write_journal(batch)
     waits.wake(batch.arrived)
     refetch.ask(batch.wanted, now)
-    refetch.ask(batch.wanted_later, now + A_SECOND)
     stuck.refresh(batch.touched, batch.board)
     close_equal(record.pk for record in batch.board.changed.values() if record.open_drift)
     _close_found(batch)
@@ -126,7 +121,7 @@ def _take(batch: Settlement, read: Read) -> None:
 def _follow_pointer(batch: Settlement, read: Read) -> None:
     """It says that an object changed, without showing it: what was read since then is the answer."""
     known = batch.board.known.get(read.key)
-    if known and known.reference.seen_exact and known.reference.seen_at > read.event.occurred_at:
+    if known and batch.board.read_since(read):
         _close(batch, read, DecisionWord.UNCHANGED, "It only says that something changed; the object was read since")
     else:
         reason = "It only says that something changed: the provider is asked how the object stands now"
@@ -146,7 +141,7 @@ def _apply(batch: Settlement, read: Read, decision: Decision) -> None:
         batch.board.see(read)
     if read.event.exact:
         name = f"check:{read.event.resource}:{read.event.external_id}"
-        batch.arrived.add((read.event.connection_id, name, read.event.occurred_at))
+        batch.arrived.add((read.event.connection_id, name, read.event.asked_at))
 
 
 def _note_change(batch: Settlement, read: Read, decision: Decision, before: str) -> None:
@@ -285,10 +280,7 @@ def _wait_for_check(batch: Settlement, read: Read, decision: Decision) -> None:
     event.due_at = batch.now + timedelta(seconds=max(1.0, 30 * settings.RETRY_SCALE))
     first = event.decision != DecisionWord.WAITING
     _decided(batch, read, decision.word, decision.reason)
-    # Within one second of the provider's clock, another look would tell no more than this one.
-    soon = event.exact or event.occurred_at > batch.now - A_SECOND
-    wanted = batch.wanted_later if soon else batch.wanted
-    wanted.append((batch.connections[event.connection_id], event.resource, event.external_id))
+    batch.wanted.append((batch.connections[event.connection_id], event.resource, event.external_id))
     if first:
         _note(
             batch, read, Lane.EVENTS, "event.waits", f"{event.event_type} {came(event)}: {decision.reason}",
@@ -302,7 +294,7 @@ def _compare(batch: Settlement, read: Read) -> Comparison | None:
         _fail(batch, read, read.fault)
         return None
     known = batch.board.known.get(read.key)
-    if known and read.event.occurred_at < known.reference.seen_at:
+    if batch.board.overtook(read):
         _outdated(batch, read)
         return None
     comparison = compare(read, known.record if known else None, batch.connections[read.event.connection_id])

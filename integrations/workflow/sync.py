@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from json import dumps
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -26,6 +26,7 @@ from integrations.providers import get_adapter
 from integrations.providers.base import Item, Response
 from integrations.workflow import endings
 from integrations.workflow.belief import digest
+from integrations.workflow.decide import lag_of
 from integrations.workflow.evidence import NOWHERE
 from integrations.workflow.rows import insert_rows
 from integrations.workflow.wake import EVENTS, RUNS, after_commit
@@ -132,7 +133,7 @@ def _take_page(
     _note_cursor(run, next_cursor)
     source = Source.CHANGE_LOG if run.stream.change_log else Source.PAGE
     kept = _keep(run, attempt, response, source)
-    fresh = store(run, run.connection, items, kept, response.received_at, source)
+    fresh = store(run, run.connection, items, kept, Asked.by(attempt, response), source)
     run.cursor, run.as_of = next_cursor, run.as_of or as_of
     _progress(run, len(items), fresh)
     if next_cursor is None:
@@ -143,7 +144,7 @@ def _take_page(
 def _take_answer(run: Run, attempt: Attempt | None, response: Response, item: Item, as_of: datetime) -> None:
     """Keep one object's answer and strike it off the list, in one transaction; the last one ends the run in it."""
     kept = _keep(run, attempt, response, Source.CHECK)
-    fresh = store(run, run.connection, [item], kept, response.received_at, Source.CHECK)
+    fresh = store(run, run.connection, [item], kept, Asked.by(attempt, response), Source.CHECK)
     run.targets, run.as_of = run.targets[1:], run.as_of or as_of
     _progress(run, 1, fresh)
     if not run.targets:
@@ -189,9 +190,19 @@ def _keep(run: Run, attempt: Attempt | None, response: Response, source: str) ->
     return kept
 
 
-def store(
-    run: Run, connection: Connection, items: Sequence[Item], kept: Kept, received_at: datetime, source: str
-) -> int:
+class Asked(NamedTuple):
+    """Our clock when a request left and when its answer was here."""
+
+    at: datetime
+    answered_at: datetime
+
+    @classmethod
+    def by(cls, attempt: Attempt | None, response: Response) -> "Asked":
+        """Return when an exchange began and ended."""
+        return cls(attempt.started_at if attempt else response.received_at, response.received_at)
+
+
+def store(run: Run, connection: Connection, items: Sequence[Item], kept: Kept, asked: Asked, source: str) -> int:
     """Insert the events of an answer that are new evidence; return how many.
 
     An object that reads as when we last saw it is no new evidence: only the time of that sight moves.
@@ -204,8 +215,8 @@ def store(
         if not item.event_id and reference and item.obj and not run.targets and _same(reference, item):
             unchanged.append((reference, item))
         else:
-            fresh.append(_event(run, connection, item, kept, received_at, source, reference))
-    _saw_again(unchanged, received_at)
+            fresh.append(_event(run, connection, item, kept, asked, source, reference))
+    _saw_again(unchanged, asked)
     if run.kind == RunKind.RECONCILE and unchanged:
         Run.objects.filter(pk=run.pk).update(compared=F("compared") + len(unchanged))
     # What a webhook brings in this very moment is here twice, and kept once.
@@ -231,15 +242,17 @@ def _known(run: Run, connection: Connection, items: Sequence[Item]) -> dict[tupl
     return {(row.resource, row.external_id): row for row in rows}
 
 
-def _saw_again(seen: Sequence[tuple[Reference, Item]], received_at: datetime) -> None:
+def _saw_again(seen: Sequence[tuple[Reference, Item]], asked: Asked) -> None:
     if not seen:
         return
     as_of = max(item.occurred_at for _, item in seen)
     rows = Reference.objects.filter(pk__in=[reference.pk for reference, _ in seen])
-    rows.update(checked_at=received_at)
+    rows.update(checked_at=asked.answered_at)
     # By their digests too: what an event has changed in this very moment is no longer what was seen here.
     digests = [reference.seen_hash for reference, _ in seen]
-    rows.filter(seen_at__lt=as_of, seen_hash__in=digests).update(seen_at=as_of, seen_exact=True)
+    rows.filter(seen_at__lt=as_of, seen_hash__in=digests).update(
+        seen_at=as_of, seen_exact=True, asked_at=asked.at, lag=lag_of(*asked).seconds
+    )
 
 
 def _event(
@@ -247,7 +260,7 @@ def _event(
     connection: Connection,
     item: Item,
     kept: Kept,
-    received_at: datetime,
+    asked: Asked,
     source: str,
     reference: Reference | None,
 ) -> Event:
@@ -264,11 +277,12 @@ def _event(
         occurred_at=item.occurred_at,
         exact=item.exact,
         deleted=item.deleted,
-        received_at=received_at,
+        received_at=asked.answered_at,
+        asked_at=asked.at if item.exact else None,
         payload_id=kept.id,
         payload_at=kept.at,
         path=item.path if item.obj or not item.external_id else NOWHERE,
-        due_at=received_at,
+        due_at=asked.answered_at,
     )
 
 

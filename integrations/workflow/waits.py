@@ -11,10 +11,10 @@ Arrived = tuple[int, str, datetime | None]
 
 
 def wake(arrived: Iterable[Arrived]) -> int:
-    """Make events due that wait for what has arrived, (connection id, name, as of); return how many.
+    """Make events due that wait for what has arrived, (connection id, name, when it was asked for); return how many.
 
     Those that gave up waiting and were parked wake too: what they missed is here. A look at an object wakes only
-    what happened before it: of its own second it tells no more than they do.
+    what had arrived before it was asked for: of anything else it cannot tell whether it came before or after.
     """
     names = list(set(arrived))
     if not names:
@@ -23,9 +23,9 @@ def wake(arrived: Iterable[Arrived]) -> int:
         cursor.execute(
             """
             UPDATE integrations_event e SET state = 'ready', due_at = now()
-            FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS a(connection_id, name, as_of)
+            FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[]) AS a(connection_id, name, asked_at)
             WHERE e.connection_id = a.connection_id AND e.waits_for = a.name AND e.waits_for <> ''
-              AND e.state IN ('waiting', 'parked') AND (a.as_of IS NULL OR e.occurred_at < a.as_of)
+              AND e.state IN ('waiting', 'parked') AND (a.asked_at IS NULL OR e.received_at <= a.asked_at)
             """,
             [[n[0] for n in names], [n[1] for n in names], [n[2] for n in names]],
         )

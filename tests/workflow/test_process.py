@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from django.db import DataError, transaction
 from django.utils import timezone
@@ -26,11 +27,12 @@ from integrations.models import (
     Record,
     Reference,
     Run,
+    Stream,
     Tally,
     Transition,
 )
 from integrations.providers.base import Request
-from integrations.workflow import belief, decide, settle
+from integrations.workflow import belief, decide, runs, settle
 from integrations.workflow.evidence import read_events
 from integrations.workflow.process import connections_of, process_batch, process_due
 from integrations.workflow.work import claim_events
@@ -523,25 +525,48 @@ def test_a_run_under_way_is_asked_for_nothing_twice(make_event: MakeEvent, conne
 
 
 @committing
-def test_a_look_of_the_same_second_settles_nothing_and_is_not_repeated_at_once(
-    make_event: MakeEvent, provider: Provider
-) -> None:
-    """The younger event came first, so the look agrees with belief, and says nothing about the older one."""
+def test_a_look_settles_what_had_arrived_before_it_was_asked_for(make_event: MakeEvent, provider: Provider) -> None:
+    """Even where all are of one second, and the look agrees with belief."""
     provider.now = AT
     provider.put(customer_object(name="Second"))
     make_event("customer.updated", customer_object(name="Second"), created=AT)
-    unclear = make_event("customer.updated", customer_object(name="First"), created=AT)
+    older = make_event("customer.updated", customer_object(name="First"), created=AT)
 
     work_off()
-    assert decided(unclear)[0] == "waiting"
-    assert len(provider.asked) == 1
-    provider.now += 1
-    due_now()
-    work_off()
 
-    assert decided(unclear) == ("done", "stale")
+    assert decided(older) == ("done", "stale")
+    assert older.decision_reason.startswith("It had arrived before we read the object at ")
     assert Record.objects.get().data["name"] == "Second"
-    assert len(provider.asked) == 2
+    assert len(provider.asked) == 1
+
+
+@committing
+@pytest.mark.parametrize("settled_first", ["the event", "the read"])
+@pytest.mark.parametrize("before", [0, 1, 2])
+def test_a_slow_read_does_not_hide_what_happened_while_it_was_under_way(
+    connection: Connection, make_event: MakeEvent, provider: Provider, settled_first: str, before: int
+) -> None:
+    """It looked, then the object changed, and then the time was written on its answer."""
+    provider.put(customer_object(name="Old"))
+    runs.ask(Stream.objects.select_related("connection").get(resource="customer"), actor=TESTER)
+
+    def slowly(request: httpx.Request) -> httpx.Response:
+        seen = provider.truth(request)
+        provider.put(customer_object(name="New"))
+        if settled_first == "the event":
+            make_event("customer.updated", customer_object(name="New"), created=provider.now - before)
+            process_batch()
+        return seen
+
+    provider.answers = [slowly]
+    work_off()
+    if settled_first == "the read":
+        make_event("customer.updated", customer_object(name="New"), created=provider.now - before)
+    work_off()
+
+    assert Record.objects.get().data["name"] == "New"
+    assert len(provider.asked) <= 2
+    assert set(Event.objects.values_list("state", flat=True)) == {"done"}
 
 
 def test_a_link_follows_its_field_to_another_record_and_to_none(make_event: MakeEvent) -> None:

@@ -72,9 +72,9 @@ class Provider:
         return self.json(held[external_id])
 
     def page(self, found: list[dict[str, Any]], query: httpx.QueryParams) -> httpx.Response:
-        """Return a page: newest first, after the one that is named, created since the time that is named."""
+        """Return a page: newest first, after the one that is named, created since a time; none that is deleted."""
         since, size = int(query.get("created[gte]", 0)), int(query["limit"])
-        chosen = [obj for obj in reversed(found) if obj["created"] >= since]
+        chosen = [obj for obj in reversed(found) if not obj.get("deleted") and obj["created"] >= since]
         if "starting_after" in query:
             ids = [obj["id"] for obj in chosen]
             chosen = chosen[ids.index(query["starting_after"]) + 1 :]

@@ -2,21 +2,24 @@
 
 Histories are legal lives of customers, invoices, payments and refunds by a clock that ticks in seconds, several
 steps within one second among them. What webhooks bring is any part of such a history, in any order, any number of
-times; what they do not bring the catch-up over the event log does. The provider answers as things stand at the end.
+times; what they do not bring the catch-up over the event log does. The provider answers as things stand at the end,
+or, where reads are slow, as they stood while it looked, with the time of the end of its answer.
 """
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from typing import Any
 
+import httpx
 import pytest
 from django.db import connection as database
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from integrations.models import Connection, Event, Failure, Record, Reference, Run, Stream
-from integrations.workflow import runs
+from integrations.workflow import process, runs
 from tests.conftest import TESTER, customer_object
 from tests.fake_provider import Provider, work_off
 from tests.stripe_objects import invoice_object, payment_object, refund_object
@@ -34,6 +37,8 @@ class History:
     now: int = START
     events: list[dict[str, Any]] = field(default_factory=list)
     objects: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: How the objects stood after each event.
+    stood: list[dict[str, dict[str, Any]]] = field(default_factory=list)
 
     def __repr__(self) -> str:
         """Show it short, to whoever has to find out why it failed."""
@@ -46,9 +51,24 @@ class History:
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self))
 
-    def tell(self, event_type: str, obj: dict[str, Any], *, shown: dict[str, Any] | None = None) -> None:
-        """Something happened to an object; the event carries it, or only points to it (`shown`)."""
-        self.objects[obj["id"]] = obj
+    def within_a_second_of(self, count: int) -> int:
+        """Return how many events had happened a second after so many: as long as a read here takes at most."""
+        return sum(event["created"] <= self.events[count - 1]["created"] + 1 for event in self.events)
+
+    def tell(
+        self,
+        event_type: str,
+        obj: dict[str, Any],
+        *,
+        shown: dict[str, Any] | None = None,
+        left: dict[str, Any] | None = None,
+    ) -> None:
+        """Something happened to an object; the event carries it, or only points to it (`shown`).
+
+        `left` is what a deletion leaves to read.
+        """
+        self.objects[obj["id"]] = left or obj
+        self.stood.append(dict(self.objects))
         self.events.append(
             {
                 "id": f"evt_{len(self.events):04}", "object": "event", "type": event_type, "created": self.now,
@@ -117,8 +137,8 @@ def rename(history: History, draw: Any) -> None:
     if customer is None or customer.get("deleted"):
         return
     if draw(st.integers(0, 9)) == 0:
-        history.tell("customer.deleted", customer)
-        history.objects[customer["id"]] = {"id": customer["id"], "object": "customer", "deleted": True}
+        left = {"id": customer["id"], "object": "customer", "deleted": True}
+        history.tell("customer.deleted", customer, left=left)
     else:
         history.tell("customer.updated", customer | {"name": draw(st.sampled_from("ABC"))})
 
@@ -134,8 +154,7 @@ def invoice(history: History, draw: Any) -> None:
     elif found["status"] in STEPS["invoice"]:
         event_type, status = draw(st.sampled_from(STEPS["invoice"][found["status"]]))
         if status == "deleted":
-            history.tell(event_type, found)
-            history.objects[found["id"]] = {"id": found["id"], "object": "invoice", "status": "gone"}
+            history.tell(event_type, found, left={"id": found["id"], "object": "invoice", "status": "gone"})
         else:
             history.tell(event_type, found | {"status": status, "amount_paid": 25000 * (status == "paid")})
 
@@ -196,12 +215,18 @@ class World:
                 " integrations_attempt, integrations_run, integrations_payload, integrations_tally"
             )
         Stream.objects.update(changed_since=None, first_sync_done_at=None)
+        self.provider.answers.clear()
+        self.live_until(history, len(history.events))
         self.provider.now = history.now
+
+    def live_until(self, history: History, count: int) -> None:
+        """Let the provider stand as it did after so many events."""
+        self.provider.now = history.events[count - 1]["created"]
         self.provider.objects.clear()
-        for obj in history.objects.values():
+        for obj in history.stood[count - 1].values():
             if obj.get("status") != "gone":
                 self.provider.put(obj)
-        self.provider.put(*history.events)
+        self.provider.put(*history.events[:count])
 
     def deliver(self, make_event: Callable[..., Event], events: list[dict[str, Any]]) -> None:
         """Let webhooks bring some events."""
@@ -209,7 +234,7 @@ class World:
             make_event(body=json.dumps(event).encode())
 
     def catch_up(self) -> None:
-        runs.ask(Stream.objects.select_related("connection").get(pk=self.log.pk), actor=TESTER)
+        self.ask(self.log)
         for _ in range(20):
             work_off()
             waiting = Event.objects.filter(state="waiting") | Event.objects.filter(state="ready")
@@ -218,6 +243,10 @@ class World:
             Run.objects.filter(state="ready").update(due_at=Event.objects.values_list("received_at", flat=True)[0])
             waiting.update(due_at=Event.objects.values_list("received_at", flat=True)[0])
             self.provider.now += 1
+
+    def ask(self, stream: Stream) -> None:
+        """Have a stream read."""
+        runs.ask(Stream.objects.select_related("connection").get(pk=stream.pk), actor=TESTER)
 
     @property
     def belief(self) -> dict[str, Any]:
@@ -244,13 +273,16 @@ def world(connection: Connection, provider: Provider) -> World:
     return World(provider, Stream.objects.get(connection=connection, change_log=True))
 
 
-@settings(
+examples = settings(
     max_examples=40,
     deadline=None,
     # Shrinking a history of hundreds of statements takes minutes; the failing one is printed as it is.
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
+
+
+@examples
 @given(history=histories(), data=st.data())
 def test_every_order_ends_in_the_belief_of_the_ordered_one(
     world: World, make_event: Callable[..., Event], history: History, data: st.DataObject
@@ -267,6 +299,51 @@ def test_every_order_ends_in_the_belief_of_the_ordered_one(
     world.deliver(make_event, [history.events[place] for place in dict.fromkeys(places[:cut])])
     work_off()
     world.deliver(make_event, [history.events[n] for n in dict.fromkeys(places[cut:]) if n not in places[:cut]])
+    world.catch_up()
+
+    assert world.left == []
+    assert world.belief == ordered
+
+
+@examples
+@given(history=histories(), data=st.data())
+def test_a_slow_read_ends_in_the_belief_of_a_fast_one(
+    world: World, make_event: Callable[..., Event], history: History, data: st.DataObject
+) -> None:
+    """While the provider answers, more happens there, and some of it is here and settled before the answer is."""
+    world.begin(history)
+    world.deliver(make_event, history.events)
+    world.catch_up()
+    assert world.left == []
+    ordered = world.belief
+
+    world.begin(history)
+    looked = data.draw(st.integers(1, len(history.events) - 1), "it looks after so many events")
+    answered = data.draw(st.integers(looked, history.within_a_second_of(looked)), "and answers after so many")
+    heard = data.draw(st.sets(st.integers(0, looked - 1)), "heard before it was asked")
+    meanwhile = data.draw(st.sets(st.integers(0, answered - 1)), "heard while it answers")
+    settled = data.draw(st.booleans(), "and settled")
+    ticks = data.draw(st.integers(0, 1), "seconds that its clock goes on before it answers")
+    world.live_until(history, looked)
+    world.deliver(make_event, [history.events[n] for n in heard])
+    for stream in Stream.objects.filter(change_log=False):
+        world.ask(stream)
+
+    def slowly(request: httpx.Request) -> httpx.Response:
+        seen = world.provider.truth(request)
+        world.live_until(history, answered)
+        world.deliver(make_event, [history.events[n] for n in meanwhile - heard])
+        if settled:
+            process.process_batch()
+        seen.headers["date"] = formatdate(world.provider.now + ticks, usegmt=True)
+        return seen
+
+    answers = data.draw(st.integers(0, 3), "so many reads are fast")
+    world.provider.answers = [*[world.provider.truth] * answers, slowly]
+    work_off()
+    world.live_until(history, len(history.events))
+    world.deliver(make_event, [e for n, e in enumerate(history.events) if n not in heard | meanwhile])
+    world.provider.now = history.now
     world.catch_up()
 
     assert world.left == []

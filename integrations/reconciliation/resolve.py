@@ -9,7 +9,20 @@ from django.utils import timezone
 from integrations.canonical import DELETED, KINDS
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Cause, Drift, DriftStatus, Event, Lane, Link, Record, Reference, Transition, WorkState
+from integrations.models import (
+    Cause,
+    DecisionWord,
+    Drift,
+    DriftStatus,
+    Event,
+    Lane,
+    Link,
+    Record,
+    Reference,
+    RunKind,
+    Transition,
+    WorkState,
+)
 from integrations.models.drift import EXISTENCE
 from integrations.reconciliation.compare import count_open
 from integrations.workflow.belief import describe, transition
@@ -103,11 +116,28 @@ def _follow(record: Record, drifts: Sequence[Drift], actor: Actor, reason: str) 
 def _refuse_outdated(record: Record, drifts: Sequence[Drift]) -> None:
     """What was learned after the check is not undone by what the check saw."""
     for drift in drifts:
-        known = Reference.objects.filter(
-            record=record, connection=drift.connection, resource=drift.resource, external_id=drift.external_id
-        )
-        if drift.evidence and known.filter(seen_at__gt=drift.evidence.occurred_at).exists():
+        if drift.evidence and (_seen_since(record, drift, drift.evidence) or _heard_since(drift, drift.evidence)):
             raise Refusal("Newer evidence has arrived since this check. Check the record again.")
+
+
+def _seen_since(record: Record, drift: Drift, evidence: Event) -> bool:
+    """Say whether the object was seen at a later time of the provider than the check's."""
+    return Reference.objects.filter(
+        record=record, connection=drift.connection, resource=drift.resource, external_id=drift.external_id,
+        seen_at__gt=evidence.occurred_at,
+    ).exists()  # fmt: skip
+
+
+def _heard_since(drift: Drift, evidence: Event) -> bool:
+    """Say whether evidence was believed after the check that may have happened after the check looked."""
+    looked_at = evidence.occurred_at - lag_of(evidence.asked_at, evidence.received_at)
+    believed = Event.objects.filter(
+        connection=drift.connection, resource=drift.resource, external_id=drift.external_id,
+        decision__in=(DecisionWord.NEW, DecisionWord.CHANGED, DecisionWord.UNCHANGED),
+    )  # fmt: skip
+    # A check decides nothing by itself, and one may have been made again since.
+    believed = believed.exclude(run__kind=RunKind.RECONCILE)
+    return believed.filter(decided_at__gte=evidence.decided_at, occurred_at__gte=looked_at).exists()
 
 
 def _refuse_undeclared(record: Record) -> None:

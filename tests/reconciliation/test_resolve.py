@@ -132,6 +132,20 @@ def test_what_was_learned_since_the_check_is_not_undone_by_accepting_it(
     assert Transition.objects.filter(cause="reconciliation").count() == 0
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_what_may_have_been_after_the_look_of_the_check_is_not_undone_either(
+    drifted: Callable[..., list[Drift]], make_event: MakeEvent, provider: Provider, before: int
+) -> None:
+    drifts = drifted(number="NW-0002")
+    make_event("invoice.voided", invoice_object(customer=None, status="void"), created=provider.now - before)
+    process_batch()
+
+    with pytest.raises(Refusal, match="Newer evidence has arrived"):
+        accept(drifts, actor=MARTA, reason="They are right")
+
+    assert Record.objects.get().state == "void"
+
+
 def test_a_customer_that_is_another_one_is_linked(drifted: Callable[..., list[Drift]], make_event: MakeEvent) -> None:
     make_event(obj=customer_object("cus_0007"), created=AT)
     process_batch()

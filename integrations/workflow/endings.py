@@ -12,6 +12,9 @@ from integrations.models import Lane, Reference, Run, RunKind, Stream, WorkState
 from integrations.workflow.wake import RUNS, after_commit
 from integrations.workflow.work import LostLease
 
+#: Objects that one run asks for one by one: its list is written again with each answer.
+MOST_TARGETS = 500
+
 
 @transaction.atomic
 def finish(run: Run) -> None:
@@ -61,20 +64,22 @@ def _look_for_the_missing(run: Run) -> None:
         .exclude(external_id__in=run.events.values("external_id"))
         .values_list("resource", "external_id")
     )
-    targets = [list(target) for target in missing[:5000]]
-    if not targets:
-        return
-    Run.objects.create(
-        tenant_id=run.tenant_id,
-        environment=run.environment,
-        connection_id=run.connection_id,
-        kind=RunKind.RECONCILE,
-        targets=targets,
-        due_at=timezone.now(),
-        asked_by=run.asked_by,
-        reason=f"R-{run.pk} did not list these",
+    targets = [list(target) for target in missing.order_by("pk")]
+    Run.objects.bulk_create(
+        Run(
+            tenant_id=run.tenant_id,
+            environment=run.environment,
+            connection_id=run.connection_id,
+            kind=RunKind.RECONCILE,
+            targets=targets[start : start + MOST_TARGETS],
+            due_at=timezone.now(),
+            asked_by=run.asked_by,
+            reason=f"R-{run.pk} did not list these",
+        )
+        for start in range(0, len(targets), MOST_TARGETS)
     )
-    after_commit(RUNS)
+    if targets:
+        after_commit(RUNS)
 
 
 def note_failure(run: Run, fault: Fault, *, parked: bool, tries: int) -> None:

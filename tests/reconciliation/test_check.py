@@ -10,6 +10,7 @@ from django.utils import timezone
 from integrations.journal.actor import Actor
 from integrations.models import Connection, Drift, Event, JournalEntry, Record, Reference, Run, Stream, Transition
 from integrations.reconciliation.check import check_connection, check_record
+from integrations.workflow import endings
 from integrations.workflow.errors import Refusal
 from integrations.workflow.process import process_batch
 from integrations.workflow.sync import perform_next
@@ -278,6 +279,25 @@ def test_that_difference_is_gone_once_evidence_makes_the_record(
     work_off()
 
     assert rows() == [("existence", "absent", "present", "gone")]
+
+
+@pytest.mark.usefixtures("only_invoices", "record")
+def test_of_many_that_the_list_does_not_show_each_is_asked_for(
+    make_event: MakeEvent, provider: Provider, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endings, "MOST_TARGETS", 2)
+    for n in range(2, 6):
+        make_event("invoice.finalized", invoice_object(f"in_000{n}", customer=None), created=AT)
+    process_batch()
+    Reference.objects.update(checked_at=timezone.now() - timedelta(days=1))
+    Record.objects.update(created_at=timezone.now() - timedelta(days=1))
+
+    check_connection(connection, actor=MARTA)
+    work_off()
+
+    assert provider.paths[1:] == [f"/v1/invoices/in_000{n}" for n in range(1, 6)]
+    assert Run.objects.filter(stream=None, state="done").count() == 3
+    assert Drift.objects.filter(field="existence", theirs="absent").count() == 5
 
 
 @pytest.mark.usefixtures("only_invoices")

@@ -9,7 +9,7 @@ from django.db import connection
 
 from integrations.configuration import credentials
 from integrations.journal.partitions import ensure_partitions
-from integrations.workflow import pause, process, runs, sync, wake, work
+from integrations.workflow import pause, process, runs, sync, waits, wake, work
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ def perform_runs() -> None:
 def sweep() -> None:
     """Bring back what died, plan what is due, end what is over, and wake workers for what waits."""
     work.sweep()
+    waits.wake_overlooked()
     pause.end_due()
     credentials.retire_due()
     credentials.prove_due()

@@ -1,10 +1,12 @@
 """Events that wait for something named, and what wakes them."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
+from django.utils import timezone
 
+from integrations.failures.categories import Category
 from integrations.workflow.wake import EVENTS, after_commit
 
 Arrived = tuple[int, str, datetime | None]
@@ -28,6 +30,29 @@ def wake(arrived: Iterable[Arrived]) -> int:
               AND e.state IN ('waiting', 'parked') AND (a.asked_at IS NULL OR e.received_at <= a.asked_at)
             """,
             [[n[0] for n in names], [n[1] for n in names], [n[2] for n in names]],
+        )
+        woken = int(cursor.rowcount)
+    if woken:
+        after_commit(EVENTS)
+    return woken
+
+
+def wake_overlooked(parked_within: timedelta = timedelta(minutes=10)) -> int:
+    """Make parked events due whose record arrived in the very moment in which they parked; return how many.
+
+    Neither transaction saw the other: the one that parked found no record, the one that made it found nobody waiting.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE integrations_event e SET state = 'ready', due_at = now()
+            WHERE e.state = 'parked' AND e.category = %s AND e.waits_for <> '' AND e.decided_at > %s
+              AND EXISTS (
+                  SELECT 1 FROM integrations_reference r
+                  WHERE r.connection_id = e.connection_id AND r.resource = split_part(e.waits_for, ':', 1)
+                    AND r.external_id = substr(e.waits_for, strpos(e.waits_for, ':') + 1))
+            """,
+            [Category.DEPENDENCY, timezone.now() - parked_within],
         )
         woken = int(cursor.rowcount)
     if woken:

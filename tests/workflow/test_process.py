@@ -2,14 +2,16 @@
 
 import json
 import uuid
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from django.db import DataError, transaction
+from django.db import connection as database
 from django.utils import timezone
 
 from integrations.boundary import mapping
@@ -32,8 +34,8 @@ from integrations.models import (
     Transition,
 )
 from integrations.providers.base import Request
-from integrations.workflow import belief, decide, runs, settle
-from integrations.workflow.evidence import read_events
+from integrations.workflow import belief, decide, runs, settle, tasks, waits
+from integrations.workflow.evidence import Read, read_events
 from integrations.workflow.process import connections_of, process_batch, process_due
 from integrations.workflow.work import claim_events
 from tests.conftest import TESTER, customer_object
@@ -283,6 +285,42 @@ def test_after_its_last_try_it_parks_and_still_wakes_when_the_other_one_arrives(
     process_batch()
 
     assert decided(invoice) == ("done", "new")
+
+
+@committing
+def test_who_parks_in_the_moment_in_which_the_other_one_arrives_wakes_too(
+    make_event: MakeEvent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither of the two transactions sees what the other one does."""
+    invoice = make_event("invoice.created", invoice_object(customer="cus_0001"))
+    for _ in range(7):
+        due_now()
+        process_batch()
+    load = belief.Board.load
+
+    def elsewhere() -> None:
+        make_event(obj=customer_object("cus_0001"))
+        process_batch()
+        database.close()
+
+    def load_slowly(reads: Sequence[Read], now: datetime) -> belief.Board:
+        board = load(reads, now)
+        if reads[0].event.pk == invoice.pk and not Record.objects.exists():
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(elsewhere).result()
+        return board
+
+    monkeypatch.setattr(belief.Board, "load", load_slowly)
+    due_now()
+    process_batch()
+    assert decided(invoice)[0] == "parked"
+    assert Record.objects.get().kind == "customer"
+
+    tasks.sweep()
+    process_batch()
+
+    assert decided(invoice) == ("done", "new")
+    assert waits.wake_overlooked() == 0
 
 
 # -- order that cannot be told, and evidence that shows nothing

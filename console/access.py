@@ -1,7 +1,7 @@
 """Roles, what they may do, and the guards of views. The only place that calls guardian."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -124,11 +124,15 @@ def _apply(user: User, tenant: Tenant, connection: Connection | None) -> None:
     user.__dict__.pop("powers", None)
 
 
+def grants_at(tenant: Tenant, connection_ids: Collection[int]) -> "models.QuerySet[Grant]":
+    """Return the roles that people hold at the whole tenant, or at some of its connections."""
+    return Grant.objects.filter(models.Q(connection=None) | models.Q(connection__in=connection_ids), tenant=tenant)
+
+
 def people_with(action: str, tenant: Tenant, connection: Connection | None = None) -> "models.QuerySet[User]":
     """Return the people who may do `action` at the whole tenant, or there and at one of its connections."""
     roles = [role for role, actions in ROLE_ACTIONS.items() if action in actions]
-    where = models.Q(connection=None) | models.Q(connection=connection)
-    held = Grant.objects.filter(where, tenant=tenant, role__in=roles)
+    held = grants_at(tenant, [connection.pk] if connection else []).filter(role__in=roles)
     return User.objects.filter(pk__in=held.values("user_id"), is_active=True)
 
 

@@ -71,12 +71,13 @@ def enter(request: Any, tenant: str, environment: str) -> None:
 
 
 def actor_of(request: Any) -> Actor:
-    """Return who acts, for the journal."""
+    """Return who acts, for the journal: with the roles that they hold in this space, and none from elsewhere."""
     user = request.user
     space = getattr(request, "space", None)
     roles = ""
     if space is not None:
-        roles = ", ".join(sorted({held.role for held in user.grants.all() if held.tenant_id == space.tenant.pk}))
+        held = user.grants.filter(tenant=space.tenant).values_list("role", "connection_id")
+        roles = ", ".join(sorted({role for role, pk in held if pk is None or pk in space.connection_ids}))
     return Actor(
         id=user.pk,
         name=user.name,

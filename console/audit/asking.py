@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import QueryDict
 
-from console.access import SEE
+from console.access import SEE, grants_at
 from console.filters import Choice, Filter, read
 from console.models import User
 from integrations.journal.select import Selection
@@ -47,12 +47,16 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """The filters with their values, the selection that they make, and what of it nobody can find."""
+    """The filters with their values, the selection that they make, and what of it nobody can find.
+
+    `bounds` names the connections beyond which the person may not go, "" for the whole tenant.
+    """
 
     filters: dict[str, Filter]
     selection: Selection
     everything: bool
     misread: str = ""
+    bounds: str = ""
 
     @property
     def narrowed(self) -> bool:
@@ -63,7 +67,8 @@ class Asked:
     def told(self) -> dict[str, str]:
         """The filter in words, for exports and prints."""
         words = {each.label: each.shown for each in self.filters.values() if each.chosen}
-        return ({} if self.everything else {"By": "people"}) | words
+        limits = {"By": "" if self.everything else "people", "Where": self.bounds}
+        return {name: limit for name, limit in limits.items() if limit} | words
 
 
 def asked(request: Any, query: QueryDict, *, action: str = SEE) -> Asked:
@@ -73,11 +78,11 @@ def asked(request: Any, query: QueryDict, *, action: str = SEE) -> Asked:
     misread: list[str] = []
     since, until = (_day(filters[name].value, misread) for name in ("from", "to"))
     actions = tuple(each for group in filters["did"].chosen for each in GROUPS[group][1])
-    everything = query.get("view") == "all"
+    everything, within = query.get("view") == "all", reach(request, action)
     selection = Selection(
         tenant_id=space.tenant.pk,
         environment=space.environment,
-        connections=reach(request, action),
+        connections=within,
         people_only=not everything,
         person_id=int(filters["person"].value) if filters["person"].value else None,
         actions=actions,
@@ -87,7 +92,7 @@ def asked(request: Any, query: QueryDict, *, action: str = SEE) -> Asked:
         since=since,
         until=until + timedelta(days=1) if until else None,
     )
-    return Asked(filters, selection, everything, " ".join(misread))
+    return Asked(filters, selection, everything, " ".join(misread), bounds(space, within))
 
 
 def reach(request: Any, action: str) -> frozenset[int] | None:
@@ -98,8 +103,14 @@ def reach(request: Any, action: str) -> frozenset[int] | None:
     return frozenset(powers.connections.get(action, frozenset()) & space.connection_ids)
 
 
+def bounds(space: Any, within: frozenset[int] | None) -> str:
+    """Name the connections that `reach` leaves to a person, "" where it leaves the whole tenant."""
+    return "" if within is None else ", ".join(each.name for each in space.connections if each.pk in within)
+
+
 def _offered(space: Any) -> list[Filter]:
-    people = User.objects.filter(grants__tenant=space.tenant).distinct().order_by("first_name", "email")
+    held = grants_at(space.tenant, space.connection_ids)
+    people = User.objects.filter(pk__in=held.values("user_id")).order_by("first_name", "email")
     return [
         Filter("from", "From", "date", hint="UTC, that day included."),
         Filter("to", "To", "date", hint="UTC, that day included."),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from console.access import in_space
+from console.access import SEE, in_space
 from console.audit import rows as shaping
 from console.audit.asking import Asked, asked, reach
 from console.audit.download import download
@@ -125,6 +125,7 @@ def _seal(request: Any, newest: Checkpoint | None) -> dict[str, Any]:
         "late": bool(waiting and (newest is None or age > LATE_SEAL)),
         "fingerprint": fingerprint(keys[0]) if keys else "",
         "verified": last,
+        "sees_all": reach(request, SEE) is None,
     }
 
 

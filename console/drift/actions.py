@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
 from console.access import in_space, require
+from console.audit.asking import bounds, reach
 from console.audit.download import download
 from console.context import may_here, where
 from console.drift import listing
@@ -157,9 +158,9 @@ def export(request: Any) -> Any:
     ids = where(request.user, space, "export")
     connections = [each for each in listing.connections_of(request) if each.pk in ids]
     filters = listing.chosen(request.GET, connections)
-    told = {"status": listing.status_of(filters) or "any"} | {
-        each.label.lower(): each.shown for each in filters.values() if each.chosen and each.name != "status"
-    }
+    bound_to = bounds(space, reach(request, "export"))
+    told = {"status": listing.status_of(filters) or "any"} | ({"where": bound_to} if bound_to else {})
+    told |= {each.label.lower(): each.shown for each in filters.values() if each.chosen and each.name != "status"}
     context = {"told": told, "error": "", "back_url": f"{reverse('drift', args=space.args)}?{request.GET.urlencode()}"}
     if request.method != "POST":
         return render(request, "drift/report.html", context)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from django.db.models import Count, F, Min, Q
 
 from console import look
-from console.access import SEE
+from console.access import SEE, grants_at
 from console.models import User
 from integrations.models import Drift, DriftStatus, JournalEntry, Problem, Record
 
@@ -85,11 +85,12 @@ def problems_for(space: Any, user: User, owners: Collection[str]) -> list[Proble
 
 
 def colleagues(space: Any, user: User, owners: Collection[str]) -> list[str]:
-    """Return the names of the others whom the same roles ask; at most three."""
+    """Return the names of the others whom the same roles ask here; at most three."""
     if not owners:
         return []
-    rows = User.objects.filter(grants__tenant=space.tenant, grants__role__in=owners, is_active=True)
-    return [person.name for person in rows.exclude(pk=user.pk).distinct().order_by("first_name", "email")[:3]]
+    held = grants_at(space.tenant, space.connection_ids).filter(role__in=owners)
+    rows = User.objects.filter(pk__in=held.values("user_id"), is_active=True)
+    return [person.name for person in rows.exclude(pk=user.pk).order_by("first_name", "email")[:3]]
 
 
 def changes_since(space: Any, user: User, since: datetime) -> list[JournalEntry]:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from console.access import grant
 from console.models import Role, User
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Drift, Lane, Record, Run, RunKind, Tenant, WorkState
+from integrations.models import Connection, Drift, Export, JournalEntry, Lane, Record, Run, RunKind, Tenant, WorkState
 from tests.conftest import TESTER, connected, person
 from tests.test_urls import LINES, REFUSED, Request, ask, methods, objects_of, request_of
 from tests.world import World, make_world
@@ -234,3 +234,65 @@ def test_who_gives_roles_elsewhere_sees_nothing_more_here(two: Two, somebody: Us
 
     assert client_of(somebody).get(url("record", two.world.objects["record"].pk)).status_code == 404
     assert client_of(somebody).get("/northwind/live/").status_code == 403
+
+
+@pytest.mark.parametrize("page", ["overview", "audit"])
+def test_nobody_who_works_elsewhere_alone_is_named(page: str, two: Two, somebody: User, client_of: ClientOf) -> None:
+    live = connected(two.tenant, "Live", environment="live")
+    for name, connection in (("astrid", two.mine), ("birger", two.sibling), ("cecilie", live), ("dagfinn", None)):
+        grant(person(name, two.tenant), Role.FINANCE, two.tenant, by="the tests", connection=connection)
+    give(somebody, Role.FINANCE, two, two.mine)
+
+    found = client_of(somebody).get(url(page)).content.decode()
+
+    assert "Astrid" in found
+    assert "Dagfinn" in found
+    assert "Birger" not in found
+    assert "Cecilie" not in found
+
+
+def test_one_acts_by_no_role_of_the_other_environment(two: Two, somebody: User, client_of: ClientOf) -> None:
+    live = connected(two.tenant, "Live", environment="live")
+    give(somebody, Role.SUPPORT, two, two.sibling)
+    give(somebody, Role.ENGINEER, two, live)
+
+    client_of(somebody).post(url("record_note", two.world.objects["record"].pk), {"text": "They called"})
+    page = client_of(somebody).get(url("overview"))
+
+    assert JournalEntry.objects.filter(action="record.noted").latest("id").role == "support"
+    assert page.context["person_roles"] == "support"
+
+
+def test_an_export_of_one_connection_is_not_told_as_one_of_everything(
+    two: Two, somebody: User, client_of: ClientOf
+) -> None:
+    give(somebody, Role.FINANCE, two, two.mine)
+
+    shown = client_of(somebody).get(url("audit_exports") + "?view=all").content.decode()
+    read(client_of(somebody).post(url("audit_exports") + "?view=all", {"format": "csv", "reason": "The month"}))
+
+    assert "everything of Northwind Traders" not in shown
+    assert Export.objects.latest("id").filter == {"Where": "Mine"}
+
+
+def test_a_report_of_one_connection_says_so(two: Two, somebody: User, client_of: ClientOf) -> None:
+    give(somebody, Role.FINANCE, two, two.mine)
+    give(somebody, Role.OPERATIONS, two, two.sibling)
+
+    read(client_of(somebody).post(url("drift_report"), {"reason": "The month"}))
+
+    told = JournalEntry.objects.filter(action="export.made").latest("id").data["filter"]
+    assert told == {"status": "open", "where": "Mine"}
+
+
+def test_who_is_not_told_of_verifications_is_not_told_that_there_were_none(
+    two: Two, somebody: User, auditor: User, client_of: ClientOf
+) -> None:
+    give(somebody, Role.AUDITOR, two, two.mine)
+    never = "Nobody has verified it yet"
+    assert never in client_of(auditor).get(url("audit")).content.decode()
+
+    client_of(auditor).post(url("audit_verify"))
+
+    assert never not in client_of(auditor).get(url("audit")).content.decode()
+    assert never not in client_of(somebody).get(url("audit")).content.decode()

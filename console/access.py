@@ -105,7 +105,8 @@ def revoke(held: Grant, *, by: str, reason: str) -> None:
 
 
 def _apply(user: User, tenant: Tenant, connection: Connection | None) -> None:
-    """Make the object permissions equal to the union of the person's roles there."""
+    """Make the object permissions equal to the union of the person's roles there; one change of theirs at a time."""
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     target: Tenant | Connection = connection or tenant
     roles = Grant.objects.filter(user=user, tenant=tenant, connection=connection).values_list("role", flat=True)
     wanted = frozenset[str]().union(*(ROLE_ACTIONS[role] for role in roles))

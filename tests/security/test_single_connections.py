@@ -1,16 +1,19 @@
 """A role at one connection opens that connection alone: not its sibling, not the other environment."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.db import connection as database
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from console.access import grant
-from console.models import Role, User
+from console.access import Powers, grant, powers_of, revoke
+from console.models import Grant, Role, User
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Drift, Export, JournalEntry, Lane, Record, Run, RunKind, Tenant, WorkState
 from tests.conftest import TESTER, connected, person
@@ -296,3 +299,36 @@ def test_who_is_not_told_of_verifications_is_not_told_that_there_were_none(
 
     assert never not in client_of(auditor).get(url("audit")).content.decode()
     assert never not in client_of(somebody).get(url("audit")).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_roles_given_and_taken_at_the_same_time_leave_what_the_rest_may(tenant: Tenant) -> None:
+    user = person("both", tenant, Role.OPERATIONS, Role.SUPPORT)
+    first, second = user.grants.order_by("role")
+    taken, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        try:
+            with transaction.atomic():
+                revoke(first, by="the tests", reason="A")
+                taken.set()
+                go_on.wait(1)
+        finally:
+            database.close()
+
+    def meanwhile() -> None:
+        try:
+            revoke(second, by="the tests", reason="B")
+        finally:
+            go_on.set()
+            database.close()
+
+    threads = [threading.Thread(target=slow), threading.Thread(target=meanwhile)]
+    threads[0].start()
+    taken.wait(20)
+    threads[1].start()
+    for thread in threads:
+        thread.join()
+
+    assert not Grant.objects.filter(user=user).exists()
+    assert powers_of(user) == Powers({}, {})

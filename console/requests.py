@@ -1,7 +1,7 @@
 """What every request carries: its id, who acts, and the space (tenant and environment) that it is about."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,14 +74,21 @@ def actor_of(request: Any) -> Actor:
     """Return who acts, for the journal: with the roles that they hold in this space, and none from elsewhere."""
     user = request.user
     space = getattr(request, "space", None)
-    roles = ""
+    roles, roles_at = "", {}
     if space is not None:
-        held = user.grants.filter(tenant=space.tenant).values_list("role", "connection_id")
-        roles = ", ".join(sorted({role for role, pk in held if pk is None or pk in space.connection_ids}))
+        held = list(user.grants.filter(tenant=space.tenant).values_list("role", "connection_id"))
+        roles = _roles(held, space.connection_ids)
+        roles_at = {pk: _roles(held, [pk]) for pk in space.connection_ids}
     return Actor(
         id=user.pk,
         name=user.name,
         role=roles,
+        roles_at=roles_at,
         address=request.META.get("REMOTE_ADDR", "") or "",
         request_id=request.request_id,
     )
+
+
+def _roles(held: Iterable[tuple[str, int | None]], connection_ids: Collection[int]) -> str:
+    """Return in words which of some (role, connection) hold at the whole tenant, or at some of its connections."""
+    return ", ".join(sorted({role for role, pk in held if pk is None or pk in connection_ids}))

@@ -87,7 +87,7 @@ def _line(entry: Entry, moment: datetime) -> Line:
         data=entry.data,
         actor_id=actor.id,
         actor=actor.name,
-        role=actor.role[:60],
+        role=actor.roles_at.get(entry.connection_id, actor.role)[:60],
         reason=entry.reason,
         address=actor.address or entry.address,
         request_id=actor.request_id,

@@ -266,6 +266,19 @@ def test_one_acts_by_no_role_of_the_other_environment(two: Two, somebody: User, 
     assert page.context["person_roles"] == "support"
 
 
+def test_one_acts_at_a_connection_by_the_roles_that_hold_there(two: Two, somebody: User, client_of: ClientOf) -> None:
+    give(somebody, Role.SUPPORT, two, two.sibling)
+    give(somebody, Role.ENGINEER, two, two.mine)
+    record = two.world.objects["record"]
+
+    client_of(somebody).post(url("record_note", record.pk), {"text": "They called"})
+    grant(somebody, Role.FINANCE, two.tenant, by="the tests")
+    client_of(somebody).post(url("record_note", record.pk), {"text": "They called again"})
+
+    noted = JournalEntry.objects.filter(action="record.noted", actor_id=somebody.pk).order_by("id")
+    assert [entry.role for entry in noted] == ["support", "finance, support"]
+
+
 def test_an_export_of_one_connection_is_not_told_as_one_of_everything(
     two: Two, somebody: User, client_of: ClientOf
 ) -> None:

@@ -137,7 +137,9 @@ def _heard_since(drift: Drift, evidence: Event) -> bool:
     )  # fmt: skip
     # A check decides nothing by itself, and one may have been made again since.
     believed = believed.exclude(run__kind=RunKind.RECONCILE)
-    return believed.filter(decided_at__gte=evidence.decided_at, occurred_at__gte=looked_at).exists()
+    return believed.filter(
+        decided_at__gte=evidence.decided_at or evidence.received_at, occurred_at__gte=looked_at
+    ).exists()
 
 
 def _refuse_undeclared(record: Record) -> None:

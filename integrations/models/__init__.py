@@ -1,5 +1,7 @@
 """One noun a file; the words are those of the glossary in README.md."""
 
+from integrations.models.attempt import Attempt, AttemptState
+from integrations.models.command import Command, Outcome
 from integrations.models.connection import Connection, Credential, CredentialState
 from integrations.models.drift import Drift, DriftStatus
 from integrations.models.event import DecisionWord, Event, Source
@@ -9,7 +11,7 @@ from integrations.models.journal import Checkpoint, JournalEntry, Lane
 from integrations.models.mapping import Mapping, MappingState
 from integrations.models.payload import Payload
 from integrations.models.record import Cause, Link, Record, Reference, Transition
-from integrations.models.run import Attempt, AttemptState, Run, RunKind
+from integrations.models.run import Run, RunKind
 from integrations.models.stream import Stream
 from integrations.models.tally import Tally
 from integrations.models.tenant import Tenant
@@ -17,8 +19,9 @@ from integrations.models.visibility import Environment, Scope
 from integrations.models.work import OPEN_STATES, Work, WorkState
 
 __all__ = [
-    "OPEN_STATES", "Attempt", "AttemptState", "Cause", "Checkpoint", "Connection", "Credential", "CredentialState",
-    "DecisionWord", "Drift", "DriftStatus", "Environment", "Event", "Export", "Failure", "JournalEntry", "Lane",
-    "Link", "Mapping", "MappingState", "Payload", "Problem", "Record", "Reference", "Run", "RunKind", "Scope",
-    "Source", "Stream", "Tally", "Tenant", "Transition", "Work", "WorkState",
+    "OPEN_STATES", "Attempt", "AttemptState", "Cause", "Checkpoint", "Command", "Connection", "Credential",
+    "CredentialState", "DecisionWord", "Drift", "DriftStatus", "Environment", "Event", "Export", "Failure",
+    "JournalEntry", "Lane", "Link", "Mapping", "MappingState", "Outcome", "Payload", "Problem", "Record",
+    "Reference", "Run", "RunKind", "Scope", "Source", "Stream", "Tally", "Tenant", "Transition", "Work",
+    "WorkState",
 ]  # fmt: skip

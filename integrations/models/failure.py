@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 
 from integrations.failures.categories import Category
+from integrations.models.command import Command
 from integrations.models.connection import Connection
 from integrations.models.event import Event
 from integrations.models.record import Record
@@ -49,12 +50,13 @@ class Problem(Owned):
 
 
 class Failure(Owned):
-    """A classified thing that went wrong, on an event or a run."""
+    """A classified thing that went wrong, on an event, a run or a command."""
 
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="failures")
     problem = models.ForeignKey(Problem, models.PROTECT, related_name="failures")
     event = models.ForeignKey(Event, models.CASCADE, null=True, blank=True, related_name="failures")
     run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="failures")
+    command = models.ForeignKey(Command, models.CASCADE, null=True, blank=True, related_name="failures")
     record = models.ForeignKey(Record, models.SET_NULL, null=True, blank=True, related_name="failures")
     category = models.CharField(max_length=24, choices=CATEGORIES)
     code = models.CharField(max_length=160)
@@ -83,6 +85,11 @@ class Failure(Owned):
                 fields=["run"],
                 condition=models.Q(resolved_at__isnull=True, run__isnull=False),
                 name="failure_one_open_of_run",
+            ),
+            models.UniqueConstraint(
+                fields=["command"],
+                condition=models.Q(resolved_at__isnull=True, command__isnull=False),
+                name="failure_one_open_of_command",
             ),
         ]
         indexes = [

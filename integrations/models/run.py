@@ -59,35 +59,3 @@ class Run(Owned, Work):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} R-{self.pk}"
-
-
-class AttemptState(models.TextChoices):
-    IN_FLIGHT = "in flight"
-    ANSWERED = "answered"
-    NO_ANSWER = "no answer"
-
-
-class Attempt(models.Model):
-    """One HTTP exchange with a provider: committed before the request, closed after it."""
-
-    connection = models.ForeignKey(Connection, models.PROTECT, related_name="attempts")
-    run = models.ForeignKey(Run, models.PROTECT, null=True, blank=True, related_name="attempts")
-    method = models.CharField(max_length=7)
-    url = models.CharField(max_length=600)
-    state = models.CharField(max_length=10, choices=AttemptState.choices, default=AttemptState.IN_FLIGHT)
-    status = models.PositiveSmallIntegerField(null=True, blank=True)
-    latency_ms = models.PositiveIntegerField(null=True, blank=True)
-    provider_request_id = models.CharField(max_length=120, blank=True, default="")
-    category = models.CharField(max_length=24, blank=True, default="")
-    message = models.TextField(blank=True, default="")
-    payload_id = models.BigIntegerField(null=True, blank=True)
-    payload_at = models.DateTimeField(null=True, blank=True)
-    started_at = models.DateTimeField()
-    finished_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["connection", "-started_at"], name="attempt_of_connection")]
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.url}"

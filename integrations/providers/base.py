@@ -5,9 +5,9 @@ permission or template. HTTP goes through the `Transport` it is handed, so that 
 each exchange; provider words stay inside the adapter's folder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final, Literal, Protocol
 
 from pydantic import BaseModel
@@ -139,6 +139,60 @@ class Found:
     as_of: datetime
 
 
+@dataclass(frozen=True)
+class ActionSpec:
+    """Something that a provider can be asked to do.
+
+    `resource` is what it acts on, `title` says it in words ("Create invoice"). `batch` is how many travel in one
+    request at most. `creates`: it makes an object, so that its effect has to be looked for before it is repeated
+    without a key that the provider remembers.
+    """
+
+    name: str
+    resource: str
+    title: str
+    batch: int = 1
+    creates: bool = False
+
+
+@dataclass(frozen=True)
+class Intent:
+    """One command as an adapter sees it.
+
+    `operation_id` (at most 50 characters) is written into the object where the provider has a field for it, so
+    that its effect can be found and recognised. `external_id` is what the action is done to, "" where the object
+    is to be made. `content` is canonical: minor units with an ISO 4217 currency, RFC 3339 times, links as external
+    ids at this connection.
+    """
+
+    operation_id: str
+    action: str
+    external_id: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an answer says of one intent: the object that came of it, or what was wrong with this one alone.
+
+    `path` is where its part lies in the answer, as a JSON pointer.
+    """
+
+    external_id: str
+    path: str
+    obj: Mapping[str, Any] = field(default_factory=dict)
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much a provider allows one connection: requests a minute and a day, and at once; None: no such limit."""
+
+    per_minute: int | None = None
+    per_day: int | None = None
+    at_once: int | None = None
+
+
 class Adapter(Protocol):
     """A provider as code. See `integrations/providers/README.md` for how to add one."""
 
@@ -154,6 +208,36 @@ class Adapter(Protocol):
     ignored_events: ClassVar[frozenset[str]]
     #: resource -> table of the provider's status words -> our product states
     statuses: ClassVar[Mapping[str, Mapping[str, str]]]
+
+    #: What it can be asked to do, by name; empty for a provider that is only read.
+    actions: ClassVar[Mapping[str, ActionSpec]]
+    #: For how long the provider surely remembers an idempotency key; zero where it knows none.
+    key_lifetime: ClassVar[timedelta]
+    limits: ClassVar[Limits]
+
+    def compose(self, access: Access, intents: Sequence[Intent], key: str) -> Request:
+        """Return the request that asks for some intents of one action, under an idempotency key.
+
+        Pure: the same intents give the same bytes. Raises `Fault` (validation, mapping failure) for content that
+        cannot be expressed. Its body holds no secret; its headers may, and are not kept.
+        """
+        ...
+
+    def effects(self, intents: Sequence[Intent], response: Response) -> list[Effect]:
+        """Read an answer: one effect for each intent, in order. Raises `Fault` where the whole was refused."""
+        ...
+
+    def find_effect(self, access: Access, transport: Transport, intent: Intent) -> tuple[Response, Effect | None]:
+        """Look at the provider for what an intent made or did; None when it is not there. Raises `Fault`."""
+        ...
+
+    def operation_of(self, resource: str, obj: Mapping[str, Any]) -> str:
+        """Return the operation id that an object carries because we made it, "" where it carries none."""
+        ...
+
+    def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
+        """Say whether an object, as the provider shows it, has the effect of an intent."""
+        ...
 
     def check(self, access: Access, transport: Transport) -> str:
         """Prove the secrets by one harmless request; return whose account it is. Raises `Fault`."""

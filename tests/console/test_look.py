@@ -6,12 +6,12 @@ from django.conf import settings
 
 from console import look
 from integrations.failures.categories import POLICIES, Category
+from integrations.models.attempt import AttemptState
 from integrations.models.connection import CredentialState
 from integrations.models.drift import DriftStatus
 from integrations.models.event import DecisionWord
 from integrations.models.journal import Lane
 from integrations.models.mapping import MappingState
-from integrations.models.run import AttemptState
 from integrations.models.work import WorkState
 
 SYMBOLS = set(re.findall(r'<symbol id="([^"]+)"', Path(settings.BASE_DIR / "static/img/icons.svg").read_text()))

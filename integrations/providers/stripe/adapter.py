@@ -10,7 +10,7 @@ Events reach back 30 days (https://docs.stripe.com/api/events): after a longer g
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, ClassVar, Final
@@ -21,9 +21,14 @@ from pydantic import BaseModel
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import (
     Access,
+    ActionSpec,
+    Effect,
     Found,
+    Intent,
     Item,
+    Limits,
     Page,
+    Request,
     Response,
     SecretSpec,
     StreamSpec,
@@ -93,6 +98,31 @@ class StripeAdapter:
     sensitive_fields: ClassVar[frozenset[str]] = frozenset(_SENSITIVE.split())
     ignored_events: ClassVar[frozenset[str]] = IGNORED
     statuses: ClassVar[Mapping[str, Mapping[str, str]]] = _statuses()
+    actions: ClassVar[Mapping[str, ActionSpec]] = {}
+    #: https://docs.stripe.com/api/idempotent_requests
+    key_lifetime: ClassVar[timedelta] = timedelta(hours=24)
+    #: https://docs.stripe.com/rate-limits (25 a second in test mode)
+    limits: ClassVar[Limits] = Limits(per_minute=25 * 60)
+
+    def compose(self, access: Access, intents: Sequence[Intent], key: str) -> Request:
+        """Stripe is only read."""
+        raise KeyError(intents[0].action)
+
+    def effects(self, intents: Sequence[Intent], response: Response) -> list[Effect]:
+        """Stripe is only read."""
+        raise KeyError(intents[0].action)
+
+    def find_effect(self, access: Access, transport: Transport, intent: Intent) -> tuple[Response, Effect | None]:
+        """Stripe is only read."""
+        raise KeyError(intent.action)
+
+    def operation_of(self, resource: str, obj: Mapping[str, Any]) -> str:
+        """Nothing there is ours: Stripe is only read."""
+        return ""
+
+    def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
+        """Stripe is only read."""
+        raise KeyError(intent.action)
 
     def check(self, access: Access, transport: Transport) -> str:
         """Prove the API key; return whose account it is.

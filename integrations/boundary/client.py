@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import monotonic
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,13 +12,16 @@ from django.conf import settings
 from django.db import connection as database
 
 from integrations.failures.categories import Category, Fault
-from integrations.models import Attempt, AttemptState, Connection, Run
+from integrations.models import Attempt, AttemptState, Command, Connection, Run
 from integrations.providers.base import Request, Response
 
 #: How headers end in which providers tell their own id of a request, by which their support finds it.
 REQUEST_IDS = ("request-id", "correlation-id")
 #: Bytes. A larger answer is a fault, so that no provider fills our memory.
 LARGEST = 32 * 1024 * 1024
+
+#: The code of a fault that tells that nothing of a request has left.
+UNREACHED: Final = "connection:unreached"
 
 _threads = threading.local()
 
@@ -40,13 +44,14 @@ def http() -> httpx.Client:
 
 @dataclass
 class Exchanges:
-    """The transport of one run: sends requests and keeps an attempt of each.
+    """The transport of one run, or of looking for what a command did: sends requests, keeps an attempt of each.
 
     `last` is the newest attempt, and `answer` what came back.
     """
 
     connection: Connection
     run: Run | None = None
+    command: Command | None = None
     last: Attempt | None = None
     answer: Response | None = None
 
@@ -58,6 +63,7 @@ class Exchanges:
         self.last = attempt = Attempt.objects.create(
             connection=self.connection,
             run=self.run,
+            command=self.command,
             method=request.method,
             url=shown(request),
             started_at=datetime.now(UTC),
@@ -86,6 +92,9 @@ def send(request: Request) -> Response:
         ) as answer:
             body = b"".join(bounded(answer, until=begun + settings.PROVIDER_TIMEOUT))
             return Response(answer.status_code, dict(answer.headers), body, datetime.now(UTC))
+    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        category = Category.OUTAGE if isinstance(error, httpx.ConnectError) else Category.TIMEOUT
+        raise Fault(category, UNREACHED, f"{host(request)} cannot be reached") from error
     except httpx.TimeoutException as error:
         raise Fault(
             Category.TIMEOUT, "no_answer", f"{host(request)} did not answer within {settings.PROVIDER_TIMEOUT:g} s"
@@ -120,10 +129,7 @@ def close(
     attempt.finished_at = datetime.now(UTC)
     attempt.latency_ms = round((monotonic() - begun) * 1000)
     if response:
-        attempt.status = response.status
-        attempt.provider_request_id = next(
-            (value[:120] for name, value in response.headers.items() if name.endswith(REQUEST_IDS)), ""
-        )
+        attempt.status, attempt.provider_request_id = response.status, request_id_of(response)
     if fault:
         attempt.category, attempt.message = fault.category, fault.message
     attempt.save(
@@ -131,6 +137,11 @@ def close(
             "state", "finished_at", "latency_ms", "status", "provider_request_id", "category", "message",
         ]
     )  # fmt: skip
+
+
+def request_id_of(response: Response) -> str:
+    """Return the provider's own id of a request, "" where it tells none."""
+    return next((value[:120] for name, value in response.headers.items() if name.endswith(REQUEST_IDS)), "")
 
 
 def shown(request: Request) -> str:

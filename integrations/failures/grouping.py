@@ -10,17 +10,21 @@ from django.db.models import Count
 from django.utils import timezone
 
 from integrations.failures.categories import POLICIES, Category, Fault
-from integrations.models import Connection, Event, Failure, Problem, Record, Run
+from integrations.models import Command, Connection, Event, Failure, Problem, Record, Run
+
+#: What can fail, as `Failed` and `Failure` name it.
+SUBJECTS = ("event", "run", "command")
 
 
 @dataclass
 class Failed:
-    """One thing that failed: a fault on an event or on a run."""
+    """One thing that failed: a fault on an event, a run or a command."""
 
     fault: Fault
     connection: Connection
     event: Event | None = None
     run: Run | None = None
+    command: Command | None = None
     record: Record | None = None
     resource: str = ""
     difference: list[Any] = field(default_factory=list)
@@ -122,10 +126,13 @@ def _close(failures: Iterable[Failure], how: str) -> _Counts:
     return counts
 
 
-def open_failures_of(events: Iterable[int] = (), runs: Iterable[int] = ()) -> list[Failure]:
+def open_failures_of(
+    events: Iterable[int] = (), runs: Iterable[int] = (), commands: Iterable[int] = ()
+) -> list[Failure]:
     """Return the failures of some work that are not resolved."""
     found = Failure.objects.filter(resolved_at__isnull=True)
-    return [*found.filter(event_id__in=list(events)), *found.filter(run_id__in=list(runs))]
+    of = zip(SUBJECTS, (events, runs, commands), strict=True)
+    return [row for subject, ids in of if (wanted := list(ids)) for row in found.filter(**{f"{subject}__in": wanted})]
 
 
 def name_unknown(problem: Problem, category: Category) -> None:
@@ -146,17 +153,18 @@ def counts_by_owner(tenant_id: int, environment: str) -> dict[str, int]:
 
 
 def _subject(failed: Failed) -> tuple[str, int]:
-    if failed.event is not None:
-        return "event", failed.event.pk
-    assert failed.run is not None
-    return "run", failed.run.pk
+    return next((name, work.pk) for name in SUBJECTS if (work := getattr(failed, name)) is not None)
 
 
 def _open_failures(found: list[Failed]) -> dict[tuple[str, int], Failure]:
-    rows = open_failures_of(
-        [f.event.pk for f in found if f.event is not None], [f.run.pk for f in found if f.run is not None]
-    )
-    return {("event", f.event_id) if f.event_id else ("run", f.run_id or 0): f for f in rows}
+    ids: dict[str, list[int]] = {f"{name}s": [] for name in SUBJECTS}
+    for name, pk in map(_subject, found):
+        ids[f"{name}s"].append(pk)
+    return {_subject_of(row): row for row in open_failures_of(**ids)}
+
+
+def _subject_of(failure: Failure) -> tuple[str, int]:
+    return next((name, pk) for name in SUBJECTS if (pk := getattr(failure, f"{name}_id")) is not None)
 
 
 def _problems(found: list[Failed]) -> dict[tuple[int, str], Problem]:
@@ -202,6 +210,7 @@ def _row(failed: Failed, problem: Problem) -> Failure:
         problem=problem,
         event=failed.event,
         run=failed.run,
+        command=failed.command,
         record=failed.record,
         category=problem.category,
         code=fault.code[:160],

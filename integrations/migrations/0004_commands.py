@@ -201,9 +201,20 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="command",
             index=models.Index(
-                condition=models.Q(("external_id", ""), _negated=True),
+                condition=models.Q(("outcome__in", ["sent", "unknown", "accepted"])),
+                fields=["connection", "external_id"],
+                name="command_expected",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="command",
+            index=models.Index(
+                condition=models.Q(
+                    models.Q(("external_id", ""), _negated=True),
+                    models.Q(("state__in", ["done", "dismissed"]), _negated=True),
+                ),
                 fields=["connection", "resource", "external_id"],
-                name="command_of_object",
+                name="command_open_of_object",
             ),
         ),
         migrations.AddIndex(

@@ -79,10 +79,16 @@ class Command(Owned, Work):
             models.Index(
                 fields=["connection", "waits_for"], condition=~models.Q(waits_for=""), name="command_waits_for"
             ),
+            # What evidence may confirm, and nothing else.
+            models.Index(
+                fields=["connection", "external_id"],
+                condition=models.Q(outcome__in=["sent", "unknown", "accepted"]),
+                name="command_expected",
+            ),
             models.Index(
                 fields=["connection", "resource", "external_id"],
-                condition=~models.Q(external_id=""),
-                name="command_of_object",
+                condition=~models.Q(external_id="") & ~models.Q(state__in=["done", "dismissed"]),
+                name="command_open_of_object",
             ),
             models.Index(fields=["tenant", "environment", "-id"], name="command_newest"),
             models.Index(

@@ -20,13 +20,17 @@ RECEIVES_SECRETS: Final = "receives_secrets"
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request to a provider. `url` is absolute. `query` and `headers` hold plain text."""
+    """One HTTP request to a provider. `url` is absolute. `query` and `headers` hold plain text.
+
+    `places` says of a request that asks for several things where each lies in the body, as JSON pointers.
+    """
 
     method: str
     url: str
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     body: bytes = b""
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

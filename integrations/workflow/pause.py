@@ -11,9 +11,9 @@ from django.utils import timezone
 from integrations.journal import history
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Event, Lane, Run, Stream, WorkState
+from integrations.models import Command, Connection, Event, Lane, Run, Stream, WorkState
 from integrations.workflow.errors import Refusal
-from integrations.workflow.wake import EVENTS, RUNS, after_commit
+from integrations.workflow.wake import COMMANDS, EVENTS, RUNS, after_commit
 
 Target = Connection | Stream
 
@@ -35,6 +35,7 @@ def pause(target: Target, *, actor: Actor, reason: str, until: datetime | None =
     held.paused_by, held.pause_reason = actor.name, reason
     history.save(held, actor=actor, reason=reason)
     count: int = _events(held).filter(state__in=[WorkState.READY, WorkState.WAITING]).update(state=WorkState.HELD)
+    _commands(held).filter(state__in=[WorkState.READY, WorkState.WAITING]).update(state=WorkState.HELD)
     ends = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
     _write(held, actor, "paused", f"{held} paused{ends}; {count:,} events wait", reason)
     return count
@@ -53,9 +54,11 @@ def resume(target: Target, *, actor: Actor, reason: str = "") -> int:
     held.paused_by = held.pause_reason = ""
     history.save(held, actor=actor, reason=reason or "Resumed")
     count = _let_go(held)
+    _commands(held).filter(state=WorkState.HELD).update(state=WorkState.READY)
     _write(held, actor, "resumed", f"{held} resumed; {count:,} events go on, oldest first", reason)
     after_commit(EVENTS)
     after_commit(RUNS)
+    after_commit(COMMANDS)
     return count
 
 
@@ -127,6 +130,7 @@ def hold_strays() -> int:
     loose = [WorkState.READY, WorkState.WAITING]
     for connection in Connection.objects.filter(paused_at__isnull=False):
         held += _events(connection).filter(state__in=loose).update(state=WorkState.HELD)
+        held += _commands(connection).filter(state__in=loose).update(state=WorkState.HELD)
     for stream in Stream.objects.filter(paused_at__isnull=False).select_related("connection"):
         held += _events(stream).filter(state__in=loose).update(state=WorkState.HELD)
     return held
@@ -152,6 +156,11 @@ def _events(target: Target) -> Any:
     if isinstance(target, Stream):
         return Event.objects.filter(connection=target.connection, resource=target.resource)
     return Event.objects.filter(connection=target)
+
+
+def _commands(target: Target) -> Any:
+    """Return the commands that a pause concerns: a stream is only read."""
+    return Command.objects.filter(connection=target) if isinstance(target, Connection) else Command.objects.none()
 
 
 def _locked(target: Target) -> Any:

@@ -20,6 +20,7 @@ from integrations.reconciliation.resolve import close_equal, close_found
 from integrations.workflow import refetch, stuck, waits
 from integrations.workflow.belief import Board, Key
 from integrations.workflow.decide import Decision
+from integrations.workflow.echoes import Echoes
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 from integrations.workflow.work import LostLease, after_failure
@@ -46,6 +47,7 @@ class Settlement:
     wanted: list[tuple[Connection, str, str]] = field(default_factory=list)
     arrived: set[waits.Arrived] = field(default_factory=set)
     touched: list[Read] = field(default_factory=list)
+    echoes: Echoes = field(default_factory=lambda: Echoes({}, timezone.now()))
 
 
 @transaction.atomic
@@ -53,13 +55,16 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     """Write what a batch means, all or nothing; raises `LostLease` when another worker has it by now."""
     now = timezone.now()
     batch = Settlement(Board.load(reads, now), connections, now)
+    batch.echoes = Echoes.load(reads, batch.board, connections, now)
     comparisons = []
     for read in reads:
         if is_comparison(read):
             comparisons.append(_compare(batch, read))
         else:
             _take(batch, read)
+        batch.entries += [(entry, None) for entry in batch.echoes.hear(read)]
     batch.board.write()
+    batch.echoes.write()
     _write_events(batch, reads, owner)
     _write_failures(batch, reads)
     Comparison.write([found for found in comparisons if found], now)
@@ -103,6 +108,9 @@ def _take(batch: Settlement, read: Read) -> None:
         _close(batch, read, DecisionWord.IGNORED, read.ignored)
     elif read.fault:
         _fail(batch, read, read.fault)
+    elif batch.echoes.is_echo(read, batch.board) and not read.pointer:
+        _close(batch, read, DecisionWord.UNCHANGED, "It shows what we put there: belief follows its own provider")
+        batch.board.see(read)
     elif read.pointer:
         _follow_pointer(batch, read)
     else:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from integrations.failures.categories import Category
-from integrations.models import Event, Failure, Record, WorkState
+from integrations.models import Command, Event, Failure, Outcome, Record, WorkState
 from integrations.workflow.belief import Board
 from integrations.workflow.evidence import Read
 
@@ -31,8 +31,15 @@ def refresh(reads: Sequence[Read], board: Board) -> None:
     recompute(records)
 
 
+def lock(record_ids: Iterable[int | None]) -> None:
+    """Lock some records, in order of id: whoever changes one locks it before what hangs on it."""
+    ids = {pk for pk in record_ids if pk}
+    if ids:
+        list(Record.objects.filter(pk__in=ids).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+
+
 def recompute(record_ids: Iterable[int]) -> None:
-    """Set or clear the stuck flags of some records from their open events and failures."""
+    """Set or clear the stuck flags of some records from their open events and commands."""
     ids = set(record_ids)
     if not ids:
         return
@@ -49,9 +56,28 @@ def recompute(record_ids: Iterable[int]) -> None:
             stuck_category=event.category,
             waits_for=in_words(event, failures.get(event.pk)),
         )
-    Record.objects.filter(pk__in=ids - worst.keys(), stuck_since__isnull=False).update(
+    blocked = _blocked_by_commands(ids - worst.keys())
+    for pk, command in blocked.items():
+        Record.objects.filter(pk=pk).update(
+            stuck_since=command.submitted_at, stuck_category=command.category, waits_for=of_command(command)
+        )
+    Record.objects.filter(pk__in=ids - worst.keys() - blocked.keys(), stuck_since__isnull=False).update(
         stuck_since=None, stuck_category="", waits_for=""
     )
+
+
+def _blocked_by_commands(ids: set[int]) -> dict[int, Command]:
+    """Return of each record the oldest command that waits or is parked since it failed."""
+    open_ones = Command.objects.filter(record_id__in=ids, state__in=(WorkState.WAITING, WorkState.PARKED))
+    rows = open_ones.exclude(category="").select_related("connection").order_by("-pk")
+    return {command.record_id or 0: command for command in rows}
+
+
+def of_command(command: Command) -> str:
+    """Say what a command waits for."""
+    if command.outcome == Outcome.UNKNOWN:
+        return f"the outcome of “{command.summary}” at {command.connection.name}"[:300]
+    return WAITS_FOR.get(Category(command.category), f"“{command.summary}” at {command.connection.name}")[:300]
 
 
 def in_words(event: Event, failure: Failure | None) -> str:

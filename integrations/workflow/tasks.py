@@ -9,7 +9,7 @@ from django.db import connection
 
 from integrations.configuration import credentials
 from integrations.journal.partitions import ensure_partitions
-from integrations.workflow import pause, process, runs, sync, waits, wake, work
+from integrations.workflow import confirming, parcels, pause, process, runs, sending, sync, waits, wake, work
 
 log = logging.getLogger(__name__)
 
@@ -33,17 +33,31 @@ def perform_runs() -> None:
         wake.send(wake.RUNS)
 
 
+@shared_task(name=wake.COMMANDS)
+def send_commands() -> None:
+    """Send what is due, for one turn at most, and wake the next."""
+    end = monotonic() + TURN
+    while monotonic() < end:
+        if not sending.send_next():
+            return
+    wake.send(wake.COMMANDS)
+
+
 @shared_task(name="integrations.sweep")
 def sweep() -> None:
     """Bring back what died, plan what is due, end what is over, and wake workers for what waits."""
     work.sweep()
     waits.wake_overlooked()
+    parcels.recover()
+    confirming.ask_for_the_accepted()
+    confirming.park_the_unseen()
     pause.end_due()
     credentials.retire_due()
     credentials.prove_due()
     runs.schedule()
     wake.send(wake.EVENTS)
     wake.send(wake.RUNS)
+    wake.send(wake.COMMANDS)
 
 
 @shared_task(name="integrations.verify_credential")

@@ -212,7 +212,7 @@ class World:
             cursor.execute(
                 "TRUNCATE integrations_failure, integrations_problem, integrations_drift, integrations_transition,"
                 " integrations_link, integrations_reference, integrations_event, integrations_record,"
-                " integrations_attempt, integrations_run, integrations_payload, integrations_tally"
+                " integrations_attempt, integrations_run, integrations_payload, integrations_tally CASCADE"
             )
         Stream.objects.update(changed_since=None, first_sync_done_at=None)
         self.provider.answers.clear()

@@ -1,0 +1,269 @@
+"""Commands: submitted in the caller's own transaction, and what people do with them afterwards."""
+
+import json
+import uuid
+from hashlib import sha256
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from integrations.failures import grouping
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Command, Connection, Lane, Outcome, Record, Transition, WorkState
+from integrations.providers import get_adapter
+from integrations.providers.base import ActionSpec
+from integrations.workflow import known_there, stuck
+from integrations.workflow.errors import Refusal
+from integrations.workflow.outcomes import follows
+from integrations.workflow.wake import COMMANDS, after_commit
+
+#: Characters; as many as the shortest field holds in which a provider keeps it for us.
+LONGEST_ID = 50
+
+
+class DifferentContent(Refusal):
+    """The operation id is known, and stands for something else."""
+
+    def __init__(self, command: Command) -> None:
+        self.command = command
+        super().__init__(
+            f"The operation id {command.operation_id} is that of another command: {command.summary}. "
+            "Use a new id for what is new."
+        )
+
+
+@transaction.atomic
+def submit(
+    connection: Connection,
+    *,
+    action: str,
+    content: dict[str, Any],
+    operation_id: str = "",
+    external_id: str = "",
+    record: Record | None = None,
+    transition: Transition | None = None,
+    summary: str = "",
+    actor: Actor,
+    reason: str = "",
+) -> Command:
+    """Remember what a provider is to be asked to do; call inside the transaction that wants it.
+
+    `content` is canonical, as the adapter's action asks for it. `operation_id` (at most 50 characters, unique in
+    the tenant) names the intent: submitted again with the same content, the first command is returned. Without one
+    it gets one. Raises `DifferentContent`, and `Refusal` for an action that the provider does not have, for an id
+    that does not fit and for a disabled connection.
+    """
+    spec = spec_of(connection, action)
+    chosen = operation_id or f"op_{uuid.uuid4().hex[:20]}"
+    if len(chosen) > LONGEST_ID or not chosen.isprintable() or chosen != chosen.strip():
+        raise Refusal(f"An operation id has at most {LONGEST_ID} printable characters, and no space at its ends.")
+    if connection.disabled_at:
+        raise Refusal(f"{connection.name} is disabled. Enable it first.")
+    command = Command(
+        tenant_id=connection.tenant_id,
+        environment=connection.environment,
+        connection=connection,
+        operation_id=chosen,
+        content_hash=content_hash(connection, action, external_id, content),
+        action=action,
+        resource=spec.resource,
+        external_id=external_id,
+        content=content,
+        summary=(summary or spec.title)[:200],
+        record=record,
+        record_version=record.version if record else None,
+        transition=transition,
+        state=WorkState.HELD if connection.paused_at else WorkState.READY,
+        due_at=timezone.now(),
+        submitted_at=timezone.now(),
+        asked_by=actor.name,
+        reason=reason,
+    )
+    first = _first(command)
+    if first is not command:
+        if bytes(first.content_hash) != command.content_hash:
+            raise DifferentContent(first)
+        return first
+    _note(command, Lane.COMMANDS, "command.submitted", f"Command: {command.summary}", actor, reason)
+    after_commit(COMMANDS)
+    return command
+
+
+def _first(command: Command) -> Command:
+    """Insert a command, or return the one that has its operation id."""
+    same = Command.objects.filter(tenant_id=command.tenant_id, operation_id=command.operation_id)
+    found = same.first()
+    if found is not None:
+        return found
+    try:
+        with transaction.atomic():
+            command.save(force_insert=True)
+    except IntegrityError:
+        return same.get()
+    return command
+
+
+def content_hash(connection: Connection, action: str, external_id: str, content: dict[str, Any]) -> bytes:
+    """Return what tells whether two commands ask for the same: SHA-256 over their sorted JSON."""
+    asked = [connection.pk, action, external_id, content]
+    return sha256(json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str).encode()).digest()
+
+
+def spec_of(connection: Connection, action: str) -> ActionSpec:
+    """Return what the adapter says of an action; raises `Refusal` for one that it does not have."""
+    adapter = get_adapter(connection.provider)
+    try:
+        return adapter.actions[action]
+    except KeyError as error:
+        known = ", ".join(adapter.actions) or "nothing"
+        raise Refusal(f"{adapter.title} cannot be asked for “{action}”. It can be asked for: {known}.") from error
+
+
+@transaction.atomic
+def cancel(command: Command, *, actor: Actor, reason: str) -> Command:
+    """Let a command go that had no effect: one that was not sent yet, or was refused. Raises `Refusal`."""
+    held = _locked(command, reason)
+    if held.state == WorkState.LEASED or not follows(held.outcome, Outcome.CANCELLED):
+        raise Refusal(f"It is {held.get_outcome_display()}: only what surely had no effect can be cancelled.")
+    held.outcome, held.outcome_reason = Outcome.CANCELLED, f"Cancelled by {actor.name}: {reason}"
+    _finish(held, WorkState.DISMISSED, f"Cancelled by {actor.name}")
+    _note(held, Lane.PEOPLE, "command.cancelled", f"{actor.name} cancelled: {held.summary}", actor, reason)
+    return held
+
+
+@transaction.atomic
+def send_again(command: Command, *, actor: Actor, reason: str) -> Command:
+    """Send a command once more under its operation id: one that failed, or whose outcome is unknown.
+
+    Where its effect may be there, the engine repeats the very request under the same key while the provider
+    remembers it, and looks for the effect before it sends anything otherwise. Raises `Refusal`.
+    """
+    held = _locked(command, reason)
+    if held.outcome not in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.SUBMITTED):
+        raise Refusal(f"It is {held.get_outcome_display()}: there is nothing to send again.")
+    if held.outcome == Outcome.FAILED:
+        held.outcome, held.outcome_reason = Outcome.SUBMITTED, "It was refused, and goes out once more"
+    _due(held)
+    _note(held, Lane.PEOPLE, "command.sent_again", f"{actor.name} had it sent again: {held.summary}", actor, reason)
+    return held
+
+
+@transaction.atomic
+def retry_now(command: Command, *, actor: Actor, reason: str) -> Command:
+    """Let a waiting command take its next step now: be sent, or be looked for. Raises `Refusal`."""
+    held = _locked(command, reason)
+    if held.state not in (WorkState.WAITING, WorkState.READY):
+        raise Refusal(f"It is {held.state}: only what waits can be hurried.")
+    held.due_at = timezone.now()
+    held.save(update_fields=["due_at"])
+    _note(held, Lane.PEOPLE, "command.hurried", f"{actor.name} had it tried now: {held.summary}", actor, reason)
+    after_commit(COMMANDS)
+    return held
+
+
+@transaction.atomic
+def look_for_effect(command: Command, *, actor: Actor, reason: str) -> Command:
+    """Have the provider searched for what a command did; what is found decides its outcome. Raises `Refusal`."""
+    held = _locked(command, reason)
+    if held.outcome not in (Outcome.UNKNOWN, Outcome.SENT, Outcome.ACCEPTED, Outcome.FAILED):
+        raise Refusal(f"It is {held.get_outcome_display()}: there is nothing to look for.")
+    if held.outcome == Outcome.FAILED:
+        held.outcome, held.outcome_reason = Outcome.UNKNOWN, f"{actor.name} doubts that it had no effect"
+    # Without the time of its key, only looking is left.
+    held.key_since = None
+    _due(held)
+    _note(held, Lane.PEOPLE, "command.looked_for", f"{actor.name} had it looked for: {held.summary}", actor, reason)
+    return held
+
+
+@transaction.atomic
+def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Actor, reason: str) -> Command:
+    """Close a command by a person's knowledge: its effect is there (with its id), or there is none.
+
+    Raises `Refusal` for one that is being sent, that is over, or that nobody has to decide on.
+    """
+    held = _locked(command, reason)
+    if outcome not in (Outcome.CONFIRMED, Outcome.FAILED):
+        raise Refusal("Say whether the effect is there or not.")
+    if held.outcome not in (Outcome.UNKNOWN, Outcome.ACCEPTED, Outcome.FAILED):
+        raise Refusal(f"It is {held.get_outcome_display()}: there is nothing to decide.")
+    if outcome == Outcome.CONFIRMED and not (external_id or held.external_id):
+        raise Refusal("Give the id that the provider knows it by.")
+    known = "it is at the provider" if outcome == Outcome.CONFIRMED else "it is not at the provider"
+    held.outcome, held.outcome_reason = outcome, f"{actor.name} found out: {known}. {reason}"
+    if outcome == Outcome.CONFIRMED:
+        held.external_id, held.confirmed_at = external_id.strip() or held.external_id, timezone.now()
+        known_there.note([held], timezone.now())
+    _finish(held, WorkState.DONE, f"Resolved by {actor.name}")
+    _note(held, Lane.PEOPLE, "command.resolved", f"{actor.name}: {known}: {held.summary}", actor, reason)
+    return held
+
+
+def _locked(command: Command, reason: str) -> Command:
+    if not reason.strip():
+        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    stuck.lock([command.record_id])
+    held = Command.objects.select_for_update(of=("self",), no_key=True).select_related("connection").get(pk=command.pk)
+    if held.state == WorkState.LEASED:
+        raise Refusal("It is on its way right now. Look again in a minute.")
+    if held.state in (WorkState.DONE, WorkState.DISMISSED):
+        raise Refusal(f"It is over: {held.get_outcome_display()}.")
+    return held
+
+
+def _due(held: Command) -> None:
+    held.state = WorkState.HELD if held.connection.paused_at else WorkState.READY
+    held.due_at, held.tries, held.finished_at, held.category = timezone.now(), 0, None, ""
+    held.save(update_fields=["state", "due_at", "tries", "finished_at", "category", "outcome", "outcome_reason",
+                             "key_since"])  # fmt: skip
+    _refresh(held)
+    after_commit(COMMANDS)
+
+
+def _finish(held: Command, state: str, how: str) -> None:
+    held.state, held.finished_at, held.waits_for = state, timezone.now(), ""
+    held.save()
+    grouping.resolve(grouping.open_failures_of(commands=[held.pk]), how)
+    _refresh(held)
+    # Whoever waited behind it goes on.
+    after_commit(COMMANDS)
+
+
+def _refresh(held: Command) -> None:
+    if held.record_id:
+        stuck.recompute([held.record_id])
+
+
+def _note(command: Command, lane: str, action: str, summary: str, actor: Actor, reason: str) -> None:
+    write([entry_of(command, lane, action, summary, actor=actor, reason=reason)])
+
+
+def entry_of(
+    command: Command,
+    lane: str,
+    action: str,
+    summary: str,
+    *,
+    outcome: str = "",
+    data: dict[str, Any] | None = None,
+    actor: Actor | None = None,
+    reason: str = "",
+) -> Entry:
+    """Return the journal's line of something that happened to a command."""
+    return Entry(
+        tenant_id=command.tenant_id,
+        environment=command.environment,
+        connection_id=command.connection_id,
+        record_id=command.record_id,
+        lane=lane,
+        action=action,
+        summary=summary,
+        outcome=outcome or command.outcome,
+        subject_type="command",
+        subject_id=command.pk,
+        data={"command": command.pk, "operation_id": command.operation_id, **(data or {})},
+        actor=actor,
+        reason=reason,
+    )

@@ -1,0 +1,122 @@
+"""Evidence of what we did ourselves: objects that we made or changed at a provider, shown by it.
+
+An echo confirms commands. It never changes belief: a record follows the connection that it came from.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Q
+
+from integrations.failures import grouping
+from integrations.journal.write import Entry
+from integrations.models import OPEN_STATES, Command, Connection, Lane, Outcome, Reference
+from integrations.providers import get_adapter
+from integrations.workflow import known_there
+from integrations.workflow.answers import COMMAND_FIELDS, confirm
+from integrations.workflow.belief import Board, Key, Known, key_of
+from integrations.workflow.commands import entry_of
+from integrations.workflow.evidence import Read
+from integrations.workflow.parcels import intent_of
+from integrations.workflow.rows import update_rows
+from integrations.workflow.wake import COMMANDS, after_commit
+
+#: Whose effect may be seen: what was sent and is not over.
+_EXPECTED = (Outcome.SENT, Outcome.UNKNOWN, Outcome.ACCEPTED)
+
+
+@dataclass
+class Echoes:
+    """The open commands of which a batch of evidence may tell, by the object and by the operation id."""
+
+    connections: Mapping[int, Connection]
+    now: datetime
+    by_object: dict[Key, list[Command]] = field(default_factory=dict)
+    by_operation: dict[tuple[int, str], Command] = field(default_factory=dict)
+    confirmed: list[Command] = field(default_factory=list)
+
+    @classmethod
+    def load(
+        cls, reads: Sequence[Read], board: Board, connections: Mapping[int, Connection], now: datetime
+    ) -> "Echoes":
+        """Lock the commands that the evidence may be about, and tie objects that we made to their records."""
+        echoes = cls(connections, now)
+        operations = {operation: read for read in reads if read.obj and (operation := echoes.operation_of(read))[1]}
+        keys = [read.key for read in reads if read.event.external_id]
+        expected = Command.objects.filter(
+            connection__in=connections, outcome__in=_EXPECTED, state__in=OPEN_STATES
+        ).filter(
+            Q(external_id__in=[key[2] for key in keys])
+            | Q(
+                tenant_id__in={c.tenant_id for c in connections.values()},
+                operation_id__in=[operation for _, operation in operations],
+            )
+        )
+        for command in expected.order_by("pk").select_for_update(no_key=True):
+            if command.external_id:
+                key = (command.connection_id, command.resource, command.external_id)
+                echoes.by_object.setdefault(key, []).append(command)
+            echoes.by_operation[command.connection_id, command.operation_id] = command
+        echoes._tie(operations, board)
+        return echoes
+
+    def operation_of(self, read: Read) -> tuple[int, str]:
+        """Return (connection id, the operation id that an object carries, "" where it carries none)."""
+        event = read.event
+        adapter = get_adapter(self.connections[event.connection_id].provider)
+        return event.connection_id, adapter.operation_of(event.resource, read.obj)
+
+    def _tie(self, operations: Mapping[tuple[int, str], Read], board: Board) -> None:
+        """Let an object that we made hang on its record, though no answer has told us its id yet."""
+        fresh: list[Command] = []
+        for operation, read in operations.items():
+            command = self.by_operation.get(operation)
+            made = command is not None and command.resource == read.event.resource and not command.external_id
+            if command is not None and made and command.record_id and read.key not in board.known:
+                command.external_id = read.event.external_id
+                fresh.append(command)
+        if not fresh:
+            return
+        known_there.note(fresh, self.now)
+        rows = Reference.objects.filter(
+            connection_id__in=self.connections, external_id__in=[command.external_id for command in fresh]
+        )
+        for reference in rows.select_related("record"):
+            board.known.setdefault(key_of(reference), Known(reference.record, reference))
+
+    def is_echo(self, read: Read, board: Board) -> bool:
+        """Say whether an object belongs to a record of another connection: we put it there."""
+        known = board.known.get(read.key)
+        return known is not None and known.record.connection_id != read.event.connection_id
+
+    def hear(self, read: Read) -> list[Entry]:
+        """Confirm the commands whose effect the evidence shows; returns the journal's lines of it."""
+        if not read.obj:
+            return []
+        connection = self.connections[read.event.connection_id]
+        adapter = get_adapter(connection.provider)
+        commands = list(self.by_object.get(read.key, ()))
+        by_id = self.by_operation.get(self.operation_of(read)) if self.by_operation else None
+        if by_id is not None and by_id not in commands and by_id.resource == read.event.resource:
+            commands.append(by_id)
+        entries = []
+        for command in commands:
+            if command.outcome in _EXPECTED and adapter.shows(intent_of(command, adapter), read.obj):
+                command.external_id = command.external_id or read.event.external_id
+                confirm(command, self.now, f"Seen at {connection.name}")
+                command.leased_by = command.leased_until = None
+                self.confirmed.append(command)
+                summary = f"{command.summary}: seen at {connection.name}, confirmed"
+                data = {"event": read.event.pk, "external_id": command.external_id}
+                entries.append(entry_of(command, Lane.COMMANDS, "command.confirmed", summary, data=data))
+        return entries
+
+    def write(self) -> None:
+        """Write what was confirmed; call inside the transaction of the evidence."""
+        if not self.confirmed:
+            return
+        update_rows(self.confirmed, COMMAND_FIELDS)
+        known_there.note(self.confirmed, self.now)
+        grouping.resolve(grouping.open_failures_of(commands=[c.pk for c in self.confirmed]), "Seen at the provider")
+        after_commit(COMMANDS)

@@ -1,0 +1,166 @@
+"""Claiming commands: those that travel in one request, of one connection, with a lease."""
+
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.models import Attempt, AttemptState, Command, Connection, Outcome, WorkState
+from integrations.providers.base import Adapter, Intent
+
+#: What may have had its effect already.
+DOUBTFUL = (Outcome.SENT, Outcome.UNKNOWN)
+
+# Connections that have something to send, none preferred: one with much to do does not hold up the others.
+CONNECTIONS = """
+SELECT c.id FROM integrations_connection c
+WHERE c.paused_at IS NULL AND c.disabled_at IS NULL AND (c.wait_until IS NULL OR c.wait_until <= now())
+  AND EXISTS (SELECT 1 FROM integrations_command m WHERE m.connection_id = c.id AND m.state IN ('ready', 'waiting')
+              AND m.due_at <= now() AND m.outcome IN ('submitted', 'sent', 'unknown'))
+ORDER BY random()
+"""
+
+# The oldest that is due and does not come after an open one about the same record or object.
+DUE = """
+SELECT m.id FROM integrations_command m
+WHERE m.connection_id = %(connection)s AND m.state IN ('ready', 'waiting') AND m.due_at <= now() AND {which}
+  AND NOT EXISTS (
+      SELECT 1 FROM integrations_command o WHERE o.record_id = m.record_id AND o.connection_id = m.connection_id
+        AND o.id < m.id AND o.state NOT IN ('done', 'dismissed') AND o.outcome <> 'accepted')
+  AND NOT EXISTS (
+      SELECT 1 FROM integrations_command o WHERE o.connection_id = m.connection_id AND o.resource = m.resource
+        AND o.external_id = m.external_id AND m.external_id <> '' AND o.external_id <> ''
+        AND o.id < m.id AND o.state NOT IN ('done', 'dismissed') AND o.outcome <> 'accepted')
+ORDER BY m.due_at, m.id
+LIMIT %(most)s
+FOR UPDATE OF m SKIP LOCKED
+"""
+FIRST = DUE.format(which="m.outcome IN ('submitted', 'sent', 'unknown')")
+FELLOWS = DUE.format(which="m.outcome = 'submitted' AND m.tries = 0 AND m.action = %(action)s AND m.id <> %(first)s")
+
+
+@dataclass
+class Parcel:
+    """Commands that travel in one request. `all` are those that it was composed of; `claimed` are ours to decide."""
+
+    connection: Connection
+    adapter: Adapter
+    owner: uuid.UUID
+    claimed: list[Command]
+    all: list[Command]
+    key: str = ""
+    attempts: dict[int, Attempt] = field(default_factory=dict)
+    #: An earlier try may have had the effect: then a refusal of this one proves nothing.
+    repeated: bool = False
+
+    @property
+    def intents(self) -> list[Intent]:
+        """What the adapter is asked for, in the order of the request."""
+        return [intent_of(command, self.adapter) for command in self.all]
+
+    def remembered(self, now: datetime) -> bool:
+        """Say whether the provider surely still knows the key of that earlier try."""
+        since, lifetime = self.claimed[0].key_since, self.adapter.key_lifetime
+        return bool(self.key and since and now - since < lifetime - timedelta(seconds=settings.PROVIDER_TIMEOUT))
+
+
+def intent_of(command: Command, adapter: Adapter) -> Intent:
+    """Return a command as adapters see it: what it made is not what it acts on."""
+    acts_on = "" if adapter.actions[command.action].creates else command.external_id
+    return Intent(command.operation_id, command.action, acts_on, command.content)
+
+
+def connections_to_serve() -> list[int]:
+    """Return the ids of the connections that have something to send and may, in no particular order."""
+    with database.cursor() as cursor:
+        cursor.execute(CONNECTIONS)
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+@transaction.atomic
+def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID) -> Parcel | None:
+    """Lease the next commands of a connection that can travel together; None when others have them all.
+
+    One whose outcome is unknown goes with exactly those with which it travelled before.
+    """
+    first = _first(connection)
+    if first is None:
+        return None
+    together = [first]
+    if first.outcome in DOUBTFUL and first.key:
+        everyone = list(Command.objects.filter(connection=connection, key=first.key).order_by("pk"))
+        together = list(_locked([c.pk for c in everyone if c.outcome in DOUBTFUL], still=DOUBTFUL))
+        claimed = {command.pk: command for command in together}
+        everyone = [claimed.get(command.pk, command) for command in everyone]
+        parcel = Parcel(connection, adapter, owner, together, everyone, first.key)
+    else:
+        if first.outcome == Outcome.SUBMITTED and first.tries == 0:
+            together = sorted([first, *_fellows(first, adapter.actions[first.action].batch - 1)], key=lambda c: c.pk)
+        parcel = Parcel(connection, adapter, owner, together, together)
+    parcel.repeated = first.outcome in DOUBTFUL
+    _lease(parcel)
+    return parcel
+
+
+def _first(connection: Connection) -> Command | None:
+    with database.cursor() as cursor:
+        cursor.execute(FIRST, {"connection": connection.pk, "most": 1})
+        row = cursor.fetchone()
+    return Command.objects.get(pk=row[0]) if row else None
+
+
+def _fellows(first: Command, most: int) -> list[Command]:
+    if most < 1:
+        return []
+    with database.cursor() as cursor:
+        cursor.execute(
+            FELLOWS, {"connection": first.connection_id, "action": first.action, "first": first.pk, "most": most}
+        )
+        ids = [pk for (pk,) in cursor.fetchall()]
+    return list(Command.objects.filter(pk__in=ids))
+
+
+def _locked(ids: list[int], *, still: tuple[str, ...]) -> "list[Command]":
+    """Lock commands that nobody works on, in order of id."""
+    rows = Command.objects.filter(pk__in=ids, outcome__in=still, state__in=(WorkState.READY, WorkState.WAITING))
+    return list(rows.order_by("pk").select_for_update(no_key=True))
+
+
+def _lease(parcel: Parcel) -> None:
+    until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+    for command in parcel.claimed:
+        command.state, command.leased_by, command.leased_until = WorkState.LEASED, parcel.owner, until
+    ids = [command.pk for command in parcel.claimed]
+    Command.objects.filter(pk__in=ids).update(state=WorkState.LEASED, leased_by=parcel.owner, leased_until=until)
+
+
+def recover() -> int:
+    """Give back commands whose worker died: what was under way has an unknown outcome. Returns how many.
+
+    The sweep calls it. Its attempts are closed: no answer to them was kept, whether one came or not.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        lost = list(
+            Command.objects.filter(state=WorkState.LEASED, leased_until__lt=now)
+            .order_by("pk")
+            .select_for_update(skip_locked=True, no_key=True)
+            .values_list("pk", "outcome")
+        )
+        ids = [pk for pk, _ in lost]
+        if not ids:
+            return 0
+        free = {"state": WorkState.READY, "due_at": now, "leased_by": None, "leased_until": None}
+        Command.objects.filter(pk__in=ids).update(**free)
+        sent = [pk for pk, outcome in lost if outcome == Outcome.SENT]
+        Command.objects.filter(pk__in=sent).update(
+            outcome=Outcome.UNKNOWN, outcome_reason="The worker ended before an answer was kept"
+        )
+        Attempt.objects.filter(command__in=ids, state=AttemptState.IN_FLIGHT).update(
+            state=AttemptState.NO_ANSWER, finished_at=now, category="timeout", message="The worker ended under way",
+        )  # fmt: skip
+    return len(ids)

@@ -1,0 +1,179 @@
+"""Sending commands: intent and attempt committed, one request, and what came of it committed.
+
+No transaction is open while the request is under way. A worker that dies in between leaves attempts in flight:
+their commands have an unknown outcome, and the very same request is repeated under the same key for as long as
+the provider remembers it. After that nothing is sent before the effect was looked for.
+"""
+
+import logging
+import uuid
+from dataclasses import replace
+from hashlib import blake2b
+from time import monotonic
+
+from django.db import transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from integrations.boundary import client, payloads
+from integrations.configuration.reach import access_of, note_use
+from integrations.failures.categories import Category, Fault
+from integrations.failures.outline import outline
+from integrations.models import Attempt, AttemptState, Connection, Outcome
+from integrations.providers import get_adapter
+from integrations.providers.base import Access, Effect, Request, Response
+from integrations.workflow import answers
+from integrations.workflow.outcomes import REFUSALS, had_no_effect
+from integrations.workflow.parcels import Parcel, claim, connections_to_serve, intent_of
+from integrations.workflow.rows import update_rows
+from integrations.workflow.work import LostLease
+
+log = logging.getLogger(__name__)
+
+SENT_FIELDS = ("outcome", "outcome_reason", "sent_at", "key", "key_since", "request_id", "request_at", "tries")
+
+
+def send_next() -> bool:
+    """Claim and send the commands of one request, or look for their effects; say whether there were any."""
+    for pk in connections_to_serve():
+        connection = Connection.objects.get(pk=pk)
+        adapter = get_adapter(connection.provider)
+        parcel = claim(connection, adapter, uuid.uuid4())
+        if parcel is not None:
+            _perform(parcel)
+            return True
+    return False
+
+
+def _perform(parcel: Parcel) -> None:
+    try:
+        access = access_of(parcel.connection)
+        note_use(parcel.connection)
+        if parcel.repeated and not parcel.remembered(timezone.now()):
+            _look(parcel, access)
+        else:
+            _send(parcel, access)
+    except LostLease:
+        log.warning("The lease over %d commands ended early; another worker has them", len(parcel.claimed))
+    except Fault as fault:
+        answers.refuse(parcel, fault)
+    except Exception as error:
+        log.error("%d commands failed: %s", len(parcel.claimed), outline(error))
+        kind = type(error).__name__
+        answers.refuse(parcel, Fault(Category.UNKNOWN, f"engine:{kind}", f"It could not be sent: {kind}"))
+
+
+# -- one request
+
+
+def _send(parcel: Parcel, access: Access) -> None:
+    parcel.key = parcel.key or _key(parcel)
+    try:
+        request = parcel.adapter.compose(access, parcel.intents, parcel.key)
+    except Fault as fault:
+        answers.refuse(parcel, fault, apart=len(parcel.all) > 1)
+        return
+    request = _begin(parcel, request)
+    begun = monotonic()
+    try:
+        response = client.send(request)
+    except Fault as fault:
+        answers.take(parcel, begun, fault=fault)
+        return
+    answers.take(parcel, begun, *_read(parcel, response))
+
+
+def _read(parcel: Parcel, response: Response) -> tuple[Response, list[Effect], Fault | None]:
+    """Return an answer, its effects, and what is wrong with it as a whole."""
+    fault: Fault | None
+    try:
+        fault = parcel.adapter.classify(response)
+        effects = [] if fault else parcel.adapter.effects(parcel.intents, response)
+    except Fault as unread:
+        return response, [], unread
+    if not fault and len(effects) != len(parcel.all):
+        message = f"The answer tells of {len(effects)} of {len(parcel.all)} commands"
+        return response, [], Fault(Category.CONTRACT, "effects_missing", message)
+    return response, effects, fault
+
+
+def _key(parcel: Parcel) -> str:
+    """Return the key of a new request: the operation id, as long as it stands for one request alone.
+
+    After a refusal, which had no effect, the request is a new one: providers answer a known key as they did before.
+    """
+    sent = [command.pk for command in parcel.all if command.sent_at]
+    refused = Attempt.objects.filter(command__in=sent, category__in=REFUSALS).exclude(key="")
+    rounds = dict(refused.values_list("command").annotate(n=Count("pk"))) if sent else {}
+    names = [f"{c.operation_id}~{rounds[c.pk] + 1}" if c.pk in rounds else c.operation_id for c in parcel.all]
+    if len(names) == 1:
+        return names[0]
+    return f"of-{len(names)}-{blake2b('/'.join(names).encode(), digest_size=16).hexdigest()}"
+
+
+@transaction.atomic
+def _begin(parcel: Parcel, request: Request) -> Request:
+    """Commit the request and its attempts before a byte leaves; returns what leaves.
+
+    A repetition leaves as the first one did, byte by byte. Raises `LostLease`.
+    """
+    now = timezone.now()
+    first = parcel.claimed[0]
+    if parcel.repeated and first.request_id and first.request_at:
+        body = payloads.read(first.request_id, first.request_at)
+        request = replace(request, body=body)
+        kept = payloads.Kept(first.request_id, first.request_at)
+    else:
+        kept = payloads.keep(
+            connection_id=parcel.connection.pk, source="command", body=request.body, headers=request.headers, at=now
+        )
+    for command in parcel.claimed:
+        command.outcome, command.outcome_reason = Outcome.SENT, "It is on its way"
+        command.sent_at, command.key_since = command.sent_at or now, command.key_since or now
+        command.key, command.tries = parcel.key, command.tries + 1
+        command.request_id, command.request_at = kept.id, kept.at
+    _update(parcel)
+    places = dict(zip((command.pk for command in parcel.all), request.places, strict=False))
+    rows = Attempt.objects.bulk_create(
+        Attempt(
+            connection=parcel.connection,
+            command=command,
+            method=request.method,
+            url=client.shown(request),
+            key=parcel.key,
+            state=AttemptState.IN_FLIGHT,
+            request_id=kept.id,
+            request_at=kept.at,
+            request_path=places.get(command.pk, ""),
+            started_at=now,
+        )
+        for command in parcel.claimed
+    )
+    parcel.attempts = {row.command_id or 0: row for row in rows}
+    return request
+
+
+def _update(parcel: Parcel) -> None:
+    met = update_rows(
+        parcel.claimed, SENT_FIELDS, where="AND t.state = 'leased' AND t.leased_by = %s", params=[parcel.owner]
+    )
+    if met != len(parcel.claimed):
+        raise LostLease
+
+
+# -- looking for an effect
+
+
+def _look(parcel: Parcel, access: Access) -> None:
+    """Search the provider for what each command of unknown outcome did: it is there, or it goes out again."""
+    for command in parcel.claimed:
+        exchanges = client.Exchanges(parcel.connection, command=command)
+        try:
+            response, effect = parcel.adapter.find_effect(access, exchanges, intent_of(command, parcel.adapter))
+        except Fault as fault:
+            answers.not_found_out(parcel, command, fault, exchanges.last)
+            if had_no_effect(fault) or fault.category == Category.OUTAGE:
+                answers.let_go(parcel)
+                return
+            continue
+        answers.found(parcel, command, response, effect, exchanges.last)

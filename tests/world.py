@@ -13,6 +13,9 @@ from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.journal.write import Entry, write
 from integrations.models import (
+    Attempt,
+    AttemptState,
+    Command,
     Connection,
     Credential,
     CredentialState,
@@ -22,6 +25,7 @@ from integrations.models import (
     JournalEntry,
     Lane,
     Mapping,
+    Outcome,
     Problem,
     Record,
     Reference,
@@ -48,7 +52,7 @@ class World:
 
 
 def make_world(tenant: Tenant) -> World:
-    """Make a connection with a record, its parked event, a problem, a check with a difference, secrets, an export."""
+    """Make a connection with a record, its parked event, a problem, a check with a difference, a command, and so on."""
     connection = connected(tenant)
     record = _record(connection)
     event = _event(connection, record)
@@ -57,6 +61,7 @@ def make_world(tenant: Tenant) -> World:
     check = _run(connection, RunKind.RECONCILE, WorkState.WAITING)
     made = {
         "connection": connection,
+        "command": _command(connection, record),
         "stream": Stream.objects.get(connection=connection, resource="customer"),
         "record": record,
         "event": event,
@@ -102,6 +107,26 @@ def _event(connection: Connection, record: Record) -> Event:
         occurred_at=now, received_at=now, due_at=now, payload_id=kept.id, payload_at=kept.at, path="/data/object",
         state=WorkState.PARKED, category=Category.UNKNOWN, tries=3, record=record,
     )  # fmt: skip
+
+
+def _command(connection: Connection, record: Record) -> Command:
+    """Make a command whose outcome is unknown, with the try that nobody answered."""
+    now = timezone.now()
+    body = b'{"email": "ap@halvorsen.example", "amount": 481250}'
+    kept = keep(connection_id=connection.pk, source="command", body=body, headers={}, at=now)
+    command = Command.objects.create(
+        tenant=connection.tenant, environment=connection.environment, connection=connection, record=record,
+        operation_id="op_world", content_hash=b"1" * 32, action="customer.update", resource="customer",
+        external_id="cus_0001", content={"email": "ap@halvorsen.example"}, summary="Update customer in Stripe",
+        outcome=Outcome.UNKNOWN, state=WorkState.PARKED, category=Category.TIMEOUT, tries=8, asked_by="the tests",
+        due_at=now, sent_at=now, key="op_world", key_since=now, request_id=kept.id, request_at=kept.at,
+    )  # fmt: skip
+    Attempt.objects.create(
+        connection=connection, command=command, method="POST", url="https://api.stripe.example/v1/customers/cus_0001",
+        key="op_world", state=AttemptState.NO_ANSWER, category=Category.TIMEOUT, message="No answer within 20 s",
+        request_id=kept.id, request_at=kept.at, started_at=now, finished_at=now,
+    )  # fmt: skip
+    return command
 
 
 def _run(connection: Connection, kind: str, state: str) -> Run:

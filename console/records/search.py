@@ -107,6 +107,12 @@ def evidence_without_record(asked: Asked, events: "QuerySet[Event]") -> list[Eve
     return list(events.filter(about, record__isnull=True).select_related("connection").order_by("-id")[:20])
 
 
+def some_with_words(asked: Asked, rows: "QuerySet[Record]", most: int) -> set[int]:
+    """Return up to `most` records that hold all words that are asked for, whichever come first."""
+    words = asked.words
+    return set(rows.filter(_matches(words)).order_by().values_list("pk", flat=True)[:most]) if words else set()
+
+
 def _matches(words: list[str]) -> RawSQL:
     """Return the condition that a record holds all words, each as the beginning of one of its own.
 

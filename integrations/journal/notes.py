@@ -2,7 +2,7 @@
 
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Event, JournalEntry, Lane, Record
+from integrations.models import Command, Event, JournalEntry, Lane, Record
 from integrations.workflow.errors import Refusal
 
 LONGEST = 2000
@@ -32,26 +32,32 @@ def note(record: Record, *, text: str, actor: Actor) -> JournalEntry:
     )
 
 
-def reveal(event: Event, *, actor: Actor, reason: str) -> JournalEntry:
-    """Journal that a person is shown an event's payload in full; raises `Refusal` without a reason."""
+def reveal(of: Event | Command, *, actor: Actor, reason: str) -> JournalEntry:
+    """Journal that a person is shown an event's or a command's payloads in full; raises `Refusal` without a reason."""
     why = _clean(reason)
     if not why:
         raise Refusal("Say why you need to see it; the journal keeps the reason.")
     return _write(
         Entry(
-            tenant_id=event.tenant_id,
-            environment=event.environment,
-            connection_id=event.connection_id,
-            record_id=event.record_id,
+            tenant_id=of.tenant_id,
+            environment=of.environment,
+            connection_id=of.connection_id,
+            record_id=of.record_id,
             lane=Lane.PEOPLE,
             action="payload.revealed",
-            summary=f"{actor.name} revealed the payload of {event.event_type or 'an event'}",
-            subject_type="event",
-            subject_id=event.pk,
+            summary=f"{actor.name} revealed {_named(of)}",
+            subject_type="command" if isinstance(of, Command) else "event",
+            subject_id=of.pk,
             actor=actor,
             reason=why[:LONGEST],
         )
     )
+
+
+def _named(of: Event | Command) -> str:
+    if isinstance(of, Command):
+        return f"what was sent and came back of command {of.operation_id}"
+    return f"the payload of {of.event_type or 'an event'}"
 
 
 def _clean(text: str) -> str:

@@ -16,7 +16,7 @@ from console.models import Role, User
 from integrations.failures import triage
 from integrations.journal import notes
 from integrations.journal.actor import Actor
-from integrations.models import Connection, Drift, Event, JournalEntry, Mapping, Problem, Record, Run, Stream
+from integrations.models import Command, Connection, Drift, Event, JournalEntry, Mapping, Problem, Record, Run, Stream
 from integrations.workflow.process import process_batch
 from tests.conftest import customer_object
 from tests.security.test_single_connections import read
@@ -49,6 +49,7 @@ def addresses(world: World) -> Iterator[str]:
     ids: dict[str, Any] = {
         "record": Record.objects.filter(**of_connection),
         "event": Event.objects.filter(**of_connection),
+        "command": Command.objects.filter(**of_connection),
         "problem": Problem.objects.filter(**of_connection),
         "audit": JournalEntry.objects.filter(tenant_id=world.tenant.pk),
         "mapping": Mapping.objects.filter(**of_connection),
@@ -71,7 +72,7 @@ def addresses(world: World) -> Iterator[str]:
         yield from (reverse(name, args=[*space, pk]) for pk in pks)
     for entry in JournalEntry.objects.filter(record_id__isnull=False, **of_connection):
         yield reverse("record_entry", args=[*space, entry.record_id, entry.pk])
-    for page in ("records", "events", "problems", "audit"):
+    for page in ("records", "events", "commands", "problems", "audit"):
         yield f"{reverse(page, args=space)}?view=all&state=resolved"
 
 

@@ -1,0 +1,89 @@
+"""What the page of one command shows, gathered in few queries."""
+
+from functools import partial
+from typing import Any
+
+from django.utils import timezone
+
+from console import values, wording
+from console.access import get_visible
+from console.commands import exchanges, telling
+from integrations.boundary.redaction import Redacted, mask, redact
+from integrations.canonical import KINDS
+from integrations.models import Command, Failure, JournalEntry, WorkState
+from integrations.providers import get_adapter
+from integrations.providers.base import Adapter
+
+MOST_LINES = 30
+MOST_FAILURES = 5
+
+
+def find(request: Any, pk: int) -> Command:
+    """Return the command that the person may see; raises Http404."""
+    space = request.space
+    rows = Command.objects.select_related("connection", "record__customer", "transition")
+    return get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)
+
+
+def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[str, Any]:
+    """Return everything that the page shows; `revealed` shows personal data of what was sent and came back."""
+    now = timezone.now()
+    may = partial(request.user.powers.may, tenant_id=command.tenant_id, connection_id=command.connection_id)
+    adapter = get_adapter(command.connection.provider)
+    kind = kind_of(command, adapter)
+    tries, count = exchanges.of_command(command.pk, sensitive(kind, adapter), revealed=revealed)
+    hidden = sum(each.hidden for each in tries)
+    failures = list(Failure.objects.filter(command=command).select_related("problem").order_by("-id")[:MOST_FAILURES])
+    return {
+        "command": command,
+        "outcome": telling.outcome_of(command),
+        "thing": telling.thing(command),
+        "action": adapter.actions.get(command.action),
+        "lead": telling.tell(command, now),
+        "next_try": telling.next_try(command, now),
+        "steps": telling.steps(command, tries[0].attempt if tries else None),
+        "tries": tries,
+        "earlier": count - len(tries),
+        "content": content_of(command, kind, adapter, personal=revealed or may("see_personal")),
+        "failures": failures,
+        "lines": lines_of(command),
+        "under_way": is_under_way(command),
+        "reveal_act": f"Reveal {wording.count(hidden, 'value')}…" if hidden and may("reveal") and not revealed else "",
+        "hidden": hidden,
+    }
+
+
+def kind_of(command: Command, adapter: Adapter) -> str:
+    """Return the canonical kind of what a command is about, "" where no stream of the provider knows it."""
+    return next((spec.kind for spec in adapter.streams if spec.resource == command.resource), "")
+
+
+def sensitive(kind: str, adapter: Adapter) -> frozenset[str]:
+    """Return the keys to be taken out of what was sent and came back: the provider's, and ours."""
+    ours = KINDS[kind].sensitive if kind in KINDS else values.ANY_SENSITIVE
+    return adapter.sensitive_fields | ours
+
+
+def content_of(command: Command, kind: str, adapter: Adapter, *, personal: bool) -> list[tuple[str, str]]:
+    """Return what was committed, as (field, value) in words."""
+    content = command.content if isinstance(command.content, dict) else {}
+    clean = content if personal else redact(content, sensitive(kind, adapter))
+    currency = content.get("currency")
+    shown = partial(values.shown, kind, currency=currency if isinstance(currency, str) else "", personal=True)
+    return [
+        (
+            values.name_of(name),
+            mask(str(content[name])) if isinstance(value, Redacted) else shown(name, value),
+        )
+        for name, value in clean.items()
+    ]
+
+
+def lines_of(command: Command) -> list[JournalEntry]:
+    """Return what the journal says of a command, newest first."""
+    return list(JournalEntry.objects.filter(subject_type="command", subject_id=command.pk).order_by("-id")[:MOST_LINES])
+
+
+def is_under_way(command: Command) -> bool:
+    """Say whether a worker has it, or takes it next."""
+    return command.state == WorkState.LEASED or (command.state == WorkState.READY and command.due_at <= timezone.now())

@@ -11,6 +11,9 @@ from integrations.journal.write import Entry, write
 from integrations.models import Connection, Lane, Stream, Tenant
 from integrations.providers import get_adapter
 
+#: Seconds between two absence scans of a stream whose list leaves out what was deleted.
+SCAN_EVERY = 86_400
+
 
 @transaction.atomic
 def connect(
@@ -31,6 +34,8 @@ def connect(
             every=spec.every,
             fresh_within=spec.fresh_within,
             change_log=spec.change_log,
+            overlap=spec.overlap,
+            scan_every=0 if spec.change_log or spec.deletions != "hidden" else SCAN_EVERY,
         )
         stream._change_reason = "Came with the adapter"  # type: ignore[attr-defined]
         stream.save()

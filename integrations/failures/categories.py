@@ -70,7 +70,8 @@ class Fault(Exception):
 
     `code` is short and stable (part of the fingerprint); `message` is one plain sentence without
     personal data; `field` and `value` name what offended (`value` is shown only redacted);
-    `retry_after` is in seconds, as the provider asked.
+    `retry_after` is in seconds, as the provider asked. `owner` and `next_step` are given where they are others than
+    those of the category.
 
     Not frozen: Python writes the traceback into an exception while it travels.
     """
@@ -81,6 +82,8 @@ class Fault(Exception):
     field: str = ""
     value: str = ""
     retry_after: float | None = None
+    owner: Owner | None = None
+    next_step: str = ""
 
     def __str__(self) -> str:
         return f"{self.category}: {self.message}"

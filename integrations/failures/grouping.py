@@ -180,8 +180,8 @@ def _problems(found: list[Failed]) -> dict[tuple[int, str], Problem]:
                 fingerprint=key[1],
                 code=f.fault.code[:160],
                 title=_title(f),
-                next_step=POLICIES[f.fault.category].next_step,
-                owner=POLICIES[f.fault.category].owner,
+                next_step=f.fault.next_step or POLICIES[f.fault.category].next_step,
+                owner=f.fault.owner or POLICIES[f.fault.category].owner,
                 first_seen_at=now,
                 last_seen_at=now,
             )

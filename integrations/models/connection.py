@@ -19,6 +19,8 @@ class Connection(Owned):
     name = models.CharField(max_length=120)
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     settings: Any = models.JSONField(default=dict, blank=True)
+    #: When bulk runs may go on: [{"days": [0, 1], "from": "22:00", "to": "06:00", "zone": "UTC"}, …]; none: always.
+    windows: Any = models.JSONField(default=list, blank=True)
     drain_per_second = models.PositiveIntegerField(default=50, help_text="How fast held work is let go on resume")
 
     paused_at = models.DateTimeField(null=True, blank=True)

@@ -84,6 +84,8 @@ class Reference(models.Model):
     #: Our clock when the provider last answered about it.
     checked_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True, blank=True)
+    #: The newest absence scan that met it: in its list, or by asking for it.
+    scanned_in = models.BigIntegerField(null=True, blank=True)
 
     objects = ReferenceQuerySet.as_manager()
 

@@ -12,6 +12,13 @@ class RunKind(models.TextChoices):
     SYNC = "sync", "first sync"
     RESYNC = "resync", "resync"
     RECONCILE = "reconcile", "check"
+    SCAN = "scan", "absence scan"
+
+
+#: What a bulk run waits for outside of them.
+OFF_PEAK = "the off-peak window"
+#: Runs that read all there is: they keep to the off-peak windows of their connection.
+BULK = frozenset({RunKind.SYNC, RunKind.SCAN})
 
 
 class Run(Owned, Work):
@@ -31,6 +38,14 @@ class Run(Owned, Work):
     changed = models.PositiveIntegerField(default=0, help_text="Items that were new evidence")
     compared = models.PositiveIntegerField(default=0)
     differs = models.PositiveIntegerField(default=0)
+    #: Of an absence scan: when its list was read, how many objects we held, how many of them the list did not
+    #: show, how many of those were asked for and are gone, and who let it go on although it were many.
+    listed_at = models.DateTimeField(null=True, blank=True)
+    held = models.PositiveIntegerField(default=0)
+    missing = models.PositiveIntegerField(default=0)
+    gone = models.PositiveIntegerField(default=0)
+    released_by = models.CharField(max_length=150, blank=True, default="")
+    waits_for = models.CharField(max_length=60, blank=True, default="", help_text="What it waits for, but for a retry")
     as_of = models.DateTimeField(null=True, blank=True, help_text="The provider's clock at its first page")
     asked_by = models.CharField(max_length=150)
     reason = models.TextField(blank=True, default="")
@@ -48,11 +63,13 @@ class Run(Owned, Work):
                 fields=["tenant", "environment", "-id"], condition=models.Q(kind="reconcile"), name="run_checks"
             ),
             models.Index(fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="run_due"),
+            models.Index(fields=["stream", "-id"], condition=models.Q(kind="scan"), name="run_scans"),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["stream", "kind"],
-                condition=models.Q(state__in=["ready", "leased", "waiting", "held"], targets=[]),
+                condition=models.Q(state__in=["ready", "leased", "waiting", "held"])
+                & (models.Q(targets=[]) | models.Q(kind="scan")),
                 name="run_one_at_a_time",
             )
         ]

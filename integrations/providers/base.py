@@ -55,7 +55,11 @@ class StreamSpec:
 
     `resource` is the provider's name of it, `kind` our canonical kind ("" for a change log, which
     carries events about many resources). `every` is the default interval in seconds, `fresh_within`
-    the age in seconds after which data counts as late.
+    the age in seconds after which data counts as late. `overlap` is for how many seconds before the start
+    of the last run the next one looks again, in the provider's clock: what shows up late is not missed.
+
+    `deletions` says whether its list shows what was deleted or voided ("shown"), leaves it out ("hidden": an
+    absence scan looks for it daily), or whether nothing of it ever goes ("never").
     """
 
     resource: str
@@ -64,6 +68,8 @@ class StreamSpec:
     every: int
     fresh_within: int
     change_log: bool = False
+    overlap: int = 300
+    deletions: Literal["hidden", "shown", "never"] = "hidden"
 
 
 @dataclass(frozen=True)
@@ -250,7 +256,10 @@ class Adapter(Protocol):
     def list_page(
         self, access: Access, transport: Transport, resource: str, cursor: dict[str, Any] | None, since: datetime | None
     ) -> tuple[Response, Page]:
-        """Fetch one page of `resource`; `since` limits to what changed after it where that is possible."""
+        """Fetch one page of `resource`; `since` limits to what changed after it where that is possible.
+
+        `since` is the provider's clock and goes back far enough by itself: the engine has taken off the overlap.
+        """
         ...
 
     def fetch(self, access: Access, transport: Transport, resource: str, external_id: str) -> tuple[Response, Found]:

@@ -1,7 +1,5 @@
 """What a run's end means for its stream, its failures and the journal."""
 
-from datetime import timedelta
-
 from django.db import transaction
 from django.utils import timezone
 
@@ -9,6 +7,7 @@ from integrations.failures import grouping
 from integrations.failures.categories import Fault
 from integrations.journal.write import Entry, write
 from integrations.models import Lane, Reference, Run, RunKind, Stream, WorkState
+from integrations.workflow.schedules import next_after
 from integrations.workflow.wake import RUNS, after_commit
 from integrations.workflow.work import LostLease
 
@@ -30,26 +29,29 @@ def finish(run: Run) -> None:
         _look_for_the_missing(run)
     elif run.stream:
         _move_stream(run.stream, run)
-        _supersede(run.stream)
-    write([_entry(run, "run.finished", _found(run), "done")])
+        supersede(run)
+    write([entry(run, "run.finished", _found(run), "done")])
 
 
 def _move_stream(stream: Stream, run: Run) -> None:
     now = timezone.now()
+    if run.kind == RunKind.SCAN:
+        Stream.objects.filter(pk=stream.pk).update(last_scan_at=now)
+        return
+    # Their clock: by ours, what they change while ours is ahead would never be asked for.
     Stream.objects.filter(pk=stream.pk).update(
         last_success_at=now,
-        changed_since=run.as_of or run.started_at,
-        next_run_at=now + timedelta(seconds=stream.every),
+        changed_since=run.as_of,
+        next_run_at=next_after(now, every=stream.every, cron=stream.cron),
         first_sync_done_at=stream.first_sync_done_at or now,
     )
 
 
-def _supersede(stream: Stream) -> None:
+def supersede(run: Run) -> None:
     """Close the stream's parked runs: this one read from where they were to begin."""
-    parked = Run.objects.filter(
-        stream=stream, kind__in=(RunKind.SYNC, RunKind.RESYNC), state=WorkState.PARKED
-    ).values_list("pk", flat=True)
-    ids = list(parked)
+    kinds = (RunKind.SCAN,) if run.kind == RunKind.SCAN else (RunKind.SYNC, RunKind.RESYNC)
+    parked = Run.objects.filter(stream=run.stream, kind__in=kinds, state=WorkState.PARKED).exclude(pk=run.pk)
+    ids = list(parked.values_list("pk", flat=True))
     if ids:
         Run.objects.filter(pk__in=ids).update(state=WorkState.DONE)
         grouping.resolve(grouping.open_failures_of(runs=ids), "A later run went through")
@@ -88,7 +90,7 @@ def note_failure(run: Run, fault: Fault, *, parked: bool, tries: int) -> None:
         then = "parked, a person is needed" if parked else "it waits and goes on at its last page"
         write(
             [
-                _entry(
+                entry(
                     run,
                     "run.parked" if parked else "run.waits",
                     f"{_name(run)}: {fault.message.rstrip('.')}; {then}",
@@ -99,6 +101,12 @@ def note_failure(run: Run, fault: Fault, *, parked: bool, tries: int) -> None:
 
 
 def _found(run: Run) -> str:
+    if run.kind == RunKind.SCAN:
+        there = run.missing - run.gone
+        return (
+            f"{_name(run)} listed {run.items:,} objects in {run.pages:,} pages; {run.missing:,} of the {run.held:,} "
+            f"that we hold were not among them: {run.gone:,} gone, {there:,} still there"
+        )
     return f"{_name(run)} read {run.items:,} objects in {run.pages:,} pages; {run.changed:,} were new evidence"
 
 
@@ -107,12 +115,13 @@ def _name(run: Run) -> str:
     return f"{run.get_kind_display().capitalize()}{what}"
 
 
-def _entry(run: Run, action: str, summary: str, outcome: str) -> Entry:
+def entry(run: Run, action: str, summary: str, outcome: str) -> Entry:
+    """Return a line of the journal about a run."""
     return Entry(
         tenant_id=run.tenant_id,
         environment=run.environment,
         connection_id=run.connection_id,
-        lane=Lane.RECONCILIATION if run.kind == RunKind.RECONCILE else Lane.EVENTS,
+        lane=Lane.RECONCILIATION if run.kind in (RunKind.RECONCILE, RunKind.SCAN) else Lane.EVENTS,
         action=action,
         summary=summary,
         outcome=outcome,

@@ -1,9 +1,9 @@
 """Runs over streams and single objects: planned, scheduled, cancelled."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations.configuration.reach import lacking
@@ -12,6 +12,7 @@ from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Lane, Run, RunKind, Stream, WorkState
 from integrations.workflow.errors import Refusal
+from integrations.workflow.schedules import next_after
 from integrations.workflow.wake import RUNS, after_commit
 
 
@@ -22,9 +23,27 @@ def ask(stream: Stream, *, actor: Actor, reason: str = "") -> Run:
     """
     if stream.connection.disabled_at:
         raise Refusal(f"{stream.connection.name} is disabled. Enable it first.")
+    return _ask(stream, actor=actor, reason=reason)
+
+
+def ask_scan(stream: Stream, *, actor: Actor, reason: str = "") -> Run:
+    """Plan an absence scan of a stream now.
+
+    Raises `Refusal` when one is under way, the connection is disabled, or there is nothing to look for.
+    """
+    if stream.connection.disabled_at:
+        raise Refusal(f"{stream.connection.name} is disabled. Enable it first.")
+    if stream.change_log:
+        raise Refusal(f"{stream.title} holds events, and no objects that could be gone.")
+    if not stream.first_sync_done_at:
+        raise Refusal(f"The first sync of {stream.title} has not finished: nothing is held that could be gone.")
+    return _ask(stream, actor=actor, reason=reason, kind=RunKind.SCAN)
+
+
+def _ask(stream: Stream, *, actor: Actor, reason: str, kind: str = "") -> Run:
     try:
         with transaction.atomic():
-            run = plan(stream, asked_by=actor.name, reason=reason)
+            run = plan(stream, asked_by=actor.name, reason=reason, kind=kind)
             write(
                 [
                     Entry(
@@ -56,13 +75,18 @@ def plan(stream: Stream, *, asked_by: str, reason: str = "", kind: str = "") -> 
         connection=connection,
         stream=stream,
         kind=chosen,
-        since=stream.changed_since if chosen == RunKind.RESYNC else None,
+        since=_since(stream) if chosen == RunKind.RESYNC else None,
         due_at=timezone.now(),
         asked_by=asked_by,
         reason=reason,
     )
     after_commit(RUNS)
     return run
+
+
+def _since(stream: Stream) -> datetime | None:
+    """Return from when on a resync asks, by the provider's clock: a little before the last one began."""
+    return stream.changed_since and stream.changed_since - timedelta(seconds=stream.overlap)
 
 
 def schedule() -> int:
@@ -77,9 +101,8 @@ def schedule() -> int:
         state=WorkState.PARKED,
         category__in=(Category.AUTHENTICATION, Category.AUTHORIZATION),
     )
-    due = (
-        Stream.objects.filter(Q(next_run_at__isnull=True) | Q(next_run_at__lte=now))
-        .filter(
+    able = (
+        Stream.objects.filter(
             paused_at__isnull=True,
             connection__paused_at__isnull=True,
             connection__disabled_at__isnull=True,
@@ -87,18 +110,42 @@ def schedule() -> int:
         .exclude(Exists(refused))
         .select_related("connection")
     )
-    return sum(_plan_scheduled(stream) for stream in due if not lacking(stream.connection))
+    due = able.filter(Q(next_run_at__isnull=True) | Q(next_run_at__lte=now))
+    planned = sum(_plan_scheduled(stream, now) for stream in due if not lacking(stream.connection))
+    return planned + sum(_plan_scan(stream, now) for stream in _to_scan(able, now) if not lacking(stream.connection))
 
 
-def _plan_scheduled(stream: Stream) -> int:
-    moved = Stream.objects.filter(pk=stream.pk, next_run_at=stream.next_run_at).update(
-        next_run_at=timezone.now() + timedelta(seconds=stream.every)
+def _to_scan(able: QuerySet[Stream], now: datetime) -> QuerySet[Stream]:
+    """Return the streams whose absence scan is due; none while one waits for a person, who decides first."""
+    waits = Run.objects.filter(
+        stream=OuterRef("pk"), kind=RunKind.SCAN, state=WorkState.PARKED, category=Category.BUSINESS
     )
-    if not moved:
-        return 0
+    return (
+        able.filter(Q(scan_every__gt=0) | ~Q(scan_cron=""), first_sync_done_at__isnull=False)
+        .filter(Q(next_scan_at__isnull=True) | Q(next_scan_at__lte=now))
+        .exclude(Exists(waits))
+    )
+
+
+def _plan_scheduled(stream: Stream, now: datetime) -> int:
+    moved = Stream.objects.filter(pk=stream.pk, next_run_at=stream.next_run_at).update(
+        next_run_at=next_after(now, every=stream.every, cron=stream.cron)
+    )
+    return _plan_by_schedule(stream) if moved else 0
+
+
+def _plan_scan(stream: Stream, now: datetime) -> int:
+    """Plan a scan that is due; where none was ever, a first whole list has just been read, so it is due later."""
+    moved = Stream.objects.filter(pk=stream.pk, next_scan_at=stream.next_scan_at).update(
+        next_scan_at=next_after(now, every=stream.scan_every, cron=stream.scan_cron)
+    )
+    return _plan_by_schedule(stream, RunKind.SCAN) if moved and stream.next_scan_at else 0
+
+
+def _plan_by_schedule(stream: Stream, kind: str = "") -> int:
     try:
         with transaction.atomic():
-            plan(stream, asked_by=ENGINE.name, reason="By schedule")
+            plan(stream, asked_by=ENGINE.name, reason="By schedule", kind=kind)
     except IntegrityError:
         return 0  # One is under way; the next turn comes.
     return 1

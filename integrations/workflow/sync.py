@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from json import dumps
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
 from integrations.boundary.client import Exchanges
@@ -21,14 +20,12 @@ from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.failures.outline import outline
 from integrations.health import rates
-from integrations.models import Attempt, Connection, Event, MappingState, Reference, Run, RunKind, Source, WorkState
+from integrations.models import Attempt, Connection, Run, RunKind, Source, WorkState
+from integrations.models.run import BULK, OFF_PEAK
 from integrations.providers import get_adapter
 from integrations.providers.base import Item, Response
-from integrations.workflow import endings
-from integrations.workflow.belief import digest
-from integrations.workflow.decide import lag_of
-from integrations.workflow.evidence import NOWHERE
-from integrations.workflow.rows import insert_rows
+from integrations.workflow import endings, scans, windows
+from integrations.workflow.sights import Asked, store
 from integrations.workflow.wake import EVENTS, RUNS, after_commit
 from integrations.workflow.work import LostLease, Verdict, after_failure, claim_run
 
@@ -76,17 +73,18 @@ def _perform(run: Run, exchanges: Exchanges) -> None:
     note_use(connection)
     end = monotonic() + TURN
     while not _cancelled(run):
-        if run.stream is None:
+        if run.targets:
             resource, external_id = run.targets[0]
             response, found = adapter.fetch(access, exchanges, resource, external_id)
             item = found.item or absent(resource, external_id, found.as_of)
             _take_answer(run, exchanges.last, response, item, found.as_of)
-            over = not run.targets
+            last = True
         else:
+            assert run.stream
             response, page = adapter.list_page(access, exchanges, run.stream.resource, run.cursor, run.since)
             _take_page(run, exchanges.last, response, page.items, page.next_cursor, page.as_of)
-            over = page.next_cursor is None
-        if over:
+            last = page.next_cursor is None
+        if last and not run.targets:
             return
         if monotonic() >= end:
             _hand_over(run)
@@ -108,13 +106,23 @@ def _cancelled(run: Run) -> bool:
         return True
     if fresh.connection.paused_at or (fresh.stream and fresh.stream.paused_at):
         _hand_over(run)
+    _keep_to_windows(run, fresh.connection)
     return False
 
 
-def _hand_over(run: Run) -> None:
+def _keep_to_windows(run: Run, connection: Connection) -> None:
+    """Let a bulk run wait for the next off-peak window of its connection, where it has any and none is open."""
+    opens_at = windows.opens_at(windows.read_all(connection.windows), timezone.now()) if run.kind in BULK else None
+    if opens_at:
+        began = run.started_at if run.pages else None
+        _hand_over(run, state=WorkState.WAITING, due_at=opens_at, waits_for=OFF_PEAK, started_at=began, category="")
+
+
+def _hand_over(run: Run, **instead: Any) -> None:
     """Give a run back with its cursor, behind the others that are due."""
+    given: dict[str, Any] = {"state": WorkState.READY, "due_at": timezone.now(), "waits_for": ""}
     Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
-        state=WorkState.READY, due_at=timezone.now(), leased_by=None, leased_until=None
+        leased_by=None, leased_until=None, **(given | instead)
     )
     raise HandedOver
 
@@ -131,24 +139,29 @@ def _take_page(
     """Keep a page's evidence and move the cursor, in one transaction; the last page ends the run in it."""
     assert run.stream
     _note_cursor(run, next_cursor)
+    if run.kind == RunKind.SCAN:
+        scans.note_listed(run, [item.external_id for item in items])
     source = Source.CHANGE_LOG if run.stream.change_log else Source.PAGE
     kept = _keep(run, attempt, response, source)
     fresh = store(run, run.connection, items, kept, Asked.by(attempt, response), source)
     run.cursor, run.as_of = next_cursor, run.as_of or as_of
     _progress(run, len(items), fresh)
     if next_cursor is None:
-        endings.finish(run)
+        scans.after_list(run) if run.kind == RunKind.SCAN else endings.finish(run)
 
 
 @transaction.atomic
 def _take_answer(run: Run, attempt: Attempt | None, response: Response, item: Item, as_of: datetime) -> None:
     """Keep one object's answer and strike it off the list, in one transaction; the last one ends the run in it."""
+    if scans.asks(run):
+        scans.note_listed(run, [item.external_id])
+        run.gone += item.deleted
     kept = _keep(run, attempt, response, Source.CHECK)
     fresh = store(run, run.connection, [item], kept, Asked.by(attempt, response), Source.CHECK)
     run.targets, run.as_of = run.targets[1:], run.as_of or as_of
     _progress(run, 1, fresh)
     if not run.targets:
-        endings.finish(run)
+        scans.ask_next(run) if scans.asks(run) else endings.finish(run)
 
 
 def _progress(run: Run, items: int, fresh: int) -> None:
@@ -157,7 +170,18 @@ def _progress(run: Run, items: int, fresh: int) -> None:
     run.changed += fresh
     run.tries = 0
     run.leased_until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
-    fields = ("cursor", "as_of", "pages", "items", "changed", "tries", "leased_until", "targets", "seen_cursors")
+    fields = (
+        "cursor",
+        "as_of",
+        "pages",
+        "items",
+        "changed",
+        "tries",
+        "leased_until",
+        "targets",
+        "seen_cursors",
+        "gone",
+    )
     met = Run.objects.filter(pk=run.pk, leased_by=run.leased_by, state=WorkState.LEASED).update(
         **{name: getattr(run, name) for name in fields}
     )
@@ -190,133 +214,22 @@ def _keep(run: Run, attempt: Attempt | None, response: Response, source: str) ->
     return kept
 
 
-class Asked(NamedTuple):
-    """Our clock when a request left and when its answer was here."""
-
-    at: datetime
-    answered_at: datetime
-
-    @classmethod
-    def by(cls, attempt: Attempt | None, response: Response) -> "Asked":
-        """Return when an exchange began and ended."""
-        return cls(attempt.started_at if attempt else response.received_at, response.received_at)
-
-
-def store(run: Run, connection: Connection, items: Sequence[Item], kept: Kept, asked: Asked, source: str) -> int:
-    """Insert the events of an answer that are new evidence; return how many.
-
-    An object that reads as when we last saw it is no new evidence: only the time of that sight moves.
-    The answers of a check of single objects are always kept, because that is what was asked for.
-    """
-    known = _known(run, connection, items)
-    unchanged, fresh = [], []
-    for item in items:
-        reference = known.get((item.resource, item.external_id))
-        if not item.event_id and reference and item.obj and not run.targets and _same(reference, item):
-            unchanged.append((reference, item))
-        else:
-            fresh.append(_event(run, connection, item, kept, asked, source, reference))
-    _saw_again(unchanged, asked)
-    if run.kind == RunKind.RECONCILE and unchanged:
-        Run.objects.filter(pk=run.pk).update(compared=F("compared") + len(unchanged))
-    # What a webhook brings in this very moment is here twice, and kept once.
-    return insert_rows(fresh, conflict="ON CONFLICT DO NOTHING")
-
-
-def _same(reference: Reference, item: Item) -> bool:
-    return bytes(reference.seen_hash) == digest(item.obj)
-
-
-def _known(run: Run, connection: Connection, items: Sequence[Item]) -> dict[tuple[str, str], Reference]:
-    """Return by (resource, external id) how the objects were last seen.
-
-    A comparison leaves out those whose last sight does not stand for belief: they differ by now, or were
-    mapped by rules that are no longer in force.
-    """
-    resources = {item.resource for item in items}
-    rows = Reference.objects.filter(
-        connection=connection, resource__in=resources, external_id__in=[item.external_id for item in items]
-    )
-    if run.kind == RunKind.RECONCILE:
-        rows = rows.filter(record__open_drift=0, record__mapping__state=MappingState.PUBLISHED)
-    return {(row.resource, row.external_id): row for row in rows}
-
-
-def _saw_again(seen: Sequence[tuple[Reference, Item]], asked: Asked) -> None:
-    if not seen:
-        return
-    as_of = max(item.occurred_at for _, item in seen)
-    rows = Reference.objects.filter(pk__in=[reference.pk for reference, _ in seen])
-    rows.update(checked_at=asked.answered_at)
-    # By their digests too: what an event has changed in this very moment is no longer what was seen here.
-    digests = [reference.seen_hash for reference, _ in seen]
-    rows.filter(seen_at__lt=as_of, seen_hash__in=digests).update(
-        seen_at=as_of, seen_exact=True, asked_at=asked.at, lag=lag_of(*asked).seconds
-    )
-
-
-def _event(
-    run: Run,
-    connection: Connection,
-    item: Item,
-    kept: Kept,
-    asked: Asked,
-    source: str,
-    reference: Reference | None,
-) -> Event:
-    return Event(
-        tenant_id=connection.tenant_id,
-        environment=connection.environment,
-        connection=connection,
-        run=run,
-        source=source,
-        provider_event_id=item.event_id[:120] or identity(run, item, reference),
-        event_type=(item.event_type or f"{item.resource} as it is")[:120],
-        resource=item.resource[:60],
-        external_id=item.external_id[:255],
-        occurred_at=item.occurred_at,
-        exact=item.exact,
-        deleted=item.deleted,
-        received_at=asked.answered_at,
-        asked_at=asked.at if item.exact else None,
-        payload_id=kept.id,
-        payload_at=kept.at,
-        path=item.path if item.obj or not item.external_id else NOWHERE,
-        due_at=asked.answered_at,
-    )
-
-
-def identity(run: Run, item: Item, reference: Reference | None) -> str:
-    """Return the identity of evidence that has no id of its own: a look at an object.
-
-    A check is always its own evidence. Any other look is new when the object differs from how it was
-    seen before; the time of that earlier sight makes A → B → A three pieces of evidence, while a look
-    that failed to become belief is not kept again and again.
-    """
-    if run.kind == RunKind.RECONCILE:
-        return f"check:{run.pk}:{item.resource[:12]}:{_short(item.external_id)}"
-    seen = int(reference.seen_at.timestamp()) if reference else 0
-    what = digest(item.obj).hex() if item.obj else "absent"
-    asked = f":{run.pk}" if run.targets else ""
-    return f"seen:{item.resource[:12]}:{_short(item.external_id)}:{what}:{seen}{asked}"
-
-
-def _short(external_id: str) -> str:
-    """Return an id in at most 40 characters; ids that differ stay different."""
-    return external_id if len(external_id) <= 40 else sha256(external_id.encode()).hexdigest()[:40]
-
-
 @transaction.atomic
 def _fail(run: Run, fault: Fault, exchanges: Exchanges) -> None:
     """Put a failed run back to wait, or park it; what it brought and its cursor stay."""
     now = timezone.now()
     tries = run.tries + 1
     verdict = _verdict(fault, tries, now)
+    if verdict.state == WorkState.PARKED and scans.asks(run) and fault.category not in OF_ALL:
+        _keep_unread(run, exchanges)
+        scans.go_on_without(run, fault)
+        return
     met = Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
         state=verdict.state,
         due_at=verdict.due_at,
         tries=tries,
         category=fault.category,
+        waits_for="",
         leased_by=None,
         leased_until=None,
         finished_at=now if verdict.state == WorkState.PARKED else None,

@@ -29,7 +29,7 @@ from integrations.models import (
 )
 from integrations.providers.base import Request
 from integrations.reconciliation.check import check_connection
-from integrations.workflow import endings, runs, sync, work
+from integrations.workflow import endings, runs, sights, sync, work
 from integrations.workflow.errors import Refusal
 from integrations.workflow.pause import pause, resume
 from integrations.workflow.sync import perform_next
@@ -771,14 +771,14 @@ def test_a_look_between_reading_and_settling_does_not_hide_a_change(
     work_off()
     Stream.objects.update(changed_since=None)
     provider.now += 100
-    real = sync._known
+    real = sights._known
 
     def raced(*args: Any) -> Any:
         known = real(*args)
         Reference.objects.update(seen_hash=b"of what the event showed", seen_at=timezone.now())
         return known
 
-    monkeypatch.setattr(sync, "_known", raced)
+    monkeypatch.setattr(sights, "_known", raced)
     provider.now = int(timezone.now().timestamp()) + 100
 
     runs.ask(Stream.objects.get(pk=stream.pk), actor=TESTER)

@@ -5,7 +5,7 @@ pages lands in front of it and moves nothing; the next run brings it.
 https://docs.stripe.com/api/pagination
 
 Stripe filters lists by creation only, never by change. So an object stream resyncs what is new, and
-the event stream brings what changed; both go back a little, for objects and events show up late.
+the event stream brings what changed; both overlap, for objects and events show up late.
 Events reach back 30 days (https://docs.stripe.com/api/events): after a longer gap, sync in full.
 """
 
@@ -41,8 +41,6 @@ from integrations.providers.stripe.events import IGNORED
 from integrations.providers.stripe.reading import read_event, read_json, read_list, read_object
 
 EVENT: Final = "event"
-#: How far before the last success a resync looks again.
-OVERLAP: Final = timedelta(minutes=5)
 #: How far back Stripe's event log goes.
 LOG_REACH: Final = timedelta(days=30)
 
@@ -91,8 +89,8 @@ class StripeAdapter:
     streams: ClassVar[tuple[StreamSpec, ...]] = (
         StreamSpec("customer", "customer", "Customers", every=900, fresh_within=3600),
         StreamSpec("invoice", "invoice", "Invoices", every=900, fresh_within=3600),
-        StreamSpec("payment_intent", "payment", "Payments", every=900, fresh_within=3600),
-        StreamSpec("refund", "refund", "Refunds", every=900, fresh_within=3600),
+        StreamSpec("payment_intent", "payment", "Payments", every=900, fresh_within=3600, deletions="never"),
+        StreamSpec("refund", "refund", "Refunds", every=900, fresh_within=3600, deletions="never"),
         StreamSpec(EVENT, "", "Event log", every=60, fresh_within=600, change_log=True),
     )
     sensitive_fields: ClassVar[frozenset[str]] = frozenset(_SENSITIVE.split())
@@ -204,7 +202,7 @@ def _account_name(account: Any) -> str:
 def _place(cursor: dict[str, Any] | None, since: datetime | None) -> tuple[str | None, datetime | None]:
     """Return (id to go on after, creation time to start from). A cursor keeps the start of its run."""
     if cursor is None:
-        return None, since - OVERLAP if since else None
+        return None, since
     created_from = cursor.get("created_from")
     return cursor["starting_after"], datetime.fromtimestamp(created_from, UTC) if created_from is not None else None
 

@@ -15,7 +15,7 @@ from stripe.params import _webhook_endpoint_create_params
 from integrations.boundary.mapping import Mapped, apply, load_document
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import Access, Adapter, UnusableEvent
-from integrations.providers.stripe.adapter import MAPPING, OVERLAP, StripeAdapter
+from integrations.providers.stripe.adapter import MAPPING, StripeAdapter
 from integrations.providers.stripe.client import API_VERSION, StripeSettings
 from integrations.providers.stripe.events import CARRIES, IGNORED, POINTS_TO
 from tests.providers.conformance import NOW, FakeTransport, always, answer
@@ -219,12 +219,12 @@ def test_an_event_without_a_usable_object_keeps_its_identity() -> None:
 # Lists
 
 
-def test_a_resync_starts_a_little_before_the_last_success() -> None:
+def test_a_resync_asks_from_the_very_time_that_the_engine_names() -> None:
     transport = listing()
 
     ADAPTER.list_page(ACCESS, transport, "invoice", None, NOW)
 
-    assert transport.sent[0].query == (("limit", "100"), ("created[gte]", str(int((NOW - OVERLAP).timestamp()))))
+    assert transport.sent[0].query == (("limit", "100"), ("created[gte]", str(int(NOW.timestamp()))))
 
 
 def test_the_next_page_keeps_the_start_of_its_run() -> None:

@@ -1,0 +1,123 @@
+"""When something is due next: intervals, and cron fields in UTC."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations.workflow.schedules import BadSchedule, next_after, parse_cron, read
+
+#: A Saturday.
+NOW = datetime(2026, 11, 21, 9, 7, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("cron", "due"),
+    [
+        ("* * * * *", "2026-11-21 09:08"),
+        ("*/15 * * * *", "2026-11-21 09:15"),
+        ("7 9 * * *", "2026-11-22 09:07"),  # this minute has begun
+        ("8 9 * * *", "2026-11-21 09:08"),
+        ("30 2 * * *", "2026-11-22 02:30"),
+        ("30 2 * * mon-fri", "2026-11-23 02:30"),
+        ("30 2 * * MON", "2026-11-23 02:30"),
+        ("0 0 * * 0", "2026-11-22 00:00"),
+        ("0 0 * * 7", "2026-11-22 00:00"),  # Sunday is 0 and 7
+        ("0 0 * * fri-sun", "2026-11-22 00:00"),
+        ("0 0 * * 6-1", "2026-11-22 00:00"),
+        ("0 22-2 * * *", "2026-11-21 22:00"),
+        ("15,45 9 * * *", "2026-11-21 09:15"),
+        ("0 */6 * * *", "2026-11-21 12:00"),
+        ("0 12 1 * *", "2026-12-01 12:00"),
+        ("0 0 31 * *", "2026-12-31 00:00"),
+        ("0 0 1 jan *", "2027-01-01 00:00"),
+        ("0 0 29 2 *", "2028-02-29 00:00"),
+        ("0 3 1 * 1", "2026-11-23 03:00"),  # both days are named: either is enough
+        ("0 3 1 * */2", "2026-12-01 03:00"),  # a step over all days names none: the 1st, when it is a Tuesday
+        ("59 23 31 12 *", "2026-12-31 23:59"),
+    ],
+)
+def test_the_next_time_of_cron_fields(cron: str, due: str) -> None:
+    assert next_after(NOW, every=0, cron=cron) == datetime.fromisoformat(f"{due}+00:00")
+
+
+def test_a_leap_day_is_found_across_a_century_without_one() -> None:
+    assert parse_cron("0 0 29 2 *").after(datetime(2096, 3, 1, tzinfo=UTC)) == datetime(2104, 2, 29, tzinfo=UTC)
+
+
+def test_an_interval_counts_from_now() -> None:
+    assert next_after(NOW, every=900, cron="") == NOW + timedelta(minutes=15)
+
+
+def test_what_has_no_schedule_is_never_due() -> None:
+    assert next_after(NOW, every=0, cron="") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("15 min", (900, "")),
+        ("every 2 h", (7200, "")),
+        ("45s", (45, "")),
+        ("1 d", (86_400, "")),
+        ("  Every  30 S ", (30, "")),
+        ("*/5 * * * *", (0, "*/5 * * * *")),
+        (" 30  2 * * MON-FRI", (0, "30 2 * * mon-fri")),
+    ],
+)
+def test_a_schedule_is_an_interval_or_five_fields(text: str, found: tuple[int, str]) -> None:
+    assert read(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "Give an interval"),
+        ("often", "Give an interval"),
+        ("15", "Give an interval"),
+        ("15 months", "Give an interval"),
+        ("10 s", "at least 30 s"),
+        ("32 d", "at most 31 d"),
+        ("* * * *", "these are 4"),
+        ("* * * * * *", "these are 6"),
+        ("60 * * * *", "The minute “60” is none: use 0 to 59"),
+        ("* 24 * * *", "The hour “24” is none: use 0 to 23"),
+        ("* * 0 * *", "The day of the month “0” is none: use 1 to 31"),
+        ("* * * 13 *", "The month “13” is none: use 1 to 12"),
+        ("* * * * 8", "The day of the week “8” is none: use 0 to 7"),
+        ("mon * * * *", "The minute “mon” is none"),
+        ("*/0 * * * *", "The minute “*/0” is none"),
+        ("1, * * * *", "The minute “1,” is none"),
+        ("5/2 * * * *", "The minute “5/2” is none"),
+        ("* * * foo *", "The month “foo” is none"),
+        ("0 0 30 2 *", "There is no such day"),
+        ("0 0 31 feb,apr *", "There is no such day"),
+    ],
+)
+def test_what_is_no_schedule_is_said_in_words(text: str, said: str) -> None:
+    with pytest.raises(BadSchedule) as caught:
+        read(text)
+
+    assert said in str(caught.value)
+
+
+PARTS = st.tuples(
+    st.integers(0, 59).map(str) | st.just("*/7"),
+    st.integers(0, 23).map(str) | st.just("*"),
+    st.integers(1, 28).map(str) | st.just("*"),
+    st.integers(1, 12).map(str) | st.just("*"),
+    st.integers(0, 7).map(str) | st.just("*"),
+)
+
+
+@given(PARTS, st.integers(1_600_000_000, 3_700_000_000))
+def test_the_next_time_lies_ahead_and_has_none_before_it(parts: tuple[str, ...], seconds: int) -> None:
+    cron, moment = parse_cron(" ".join(parts)), datetime.fromtimestamp(seconds, UTC)
+
+    due = cron.after(moment)
+
+    assert due
+    assert due > moment
+    assert cron.after(due - timedelta(minutes=1)) == due
+    assert cron.after(due - timedelta(seconds=1)) == due

@@ -218,6 +218,16 @@ CREDENTIAL_OVERLAP_HOURS = 24
 PROVIDER_TIMEOUT = float(os.environ.get("PROVIDER_TIMEOUT", "20"))
 #: Whether providers may be in our own network, as sandboxes are. Who connects one makes us send requests to it.
 PROVIDERS_INSIDE = os.environ.get("PROVIDERS_INSIDE", "0" if IN_EARNEST else "1") == "1"
+#: Seconds that a receiver of deliveries may take to answer.
+OUTBOX_TIMEOUT = float(os.environ.get("OUTBOX_TIMEOUT", "15"))
+#: Seconds before each try of a delivery; the last one is followed by parking. Svix's own schedule.
+OUTBOX_SCHEDULE = [
+    float(wait) for wait in os.environ.get("OUTBOX_SCHEDULE", "0,5,300,1800,7200,18000,36000,36000").split(",")
+]
+#: Whether deliveries may go into private networks, and by http in live. The cloud's metadata stays out of reach.
+OUTBOX_ALLOW_PRIVATE = os.environ.get("OUTBOX_ALLOW_PRIVATE", "0") == "1"
+#: Hours for which a replaced signing secret still signs, beside the new one.
+SIGNING_OVERLAP_HOURS = 24
 #: Seconds within which a leased piece of work must be finished or is given to another worker.
 LEASE_SECONDS = float(os.environ.get("LEASE_SECONDS", "60"))
 #: Base64 of 32 bytes that sign the journal's seals; several, by commas: the first signs, all verify.

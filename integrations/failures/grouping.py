@@ -10,21 +10,22 @@ from django.db.models import Count
 from django.utils import timezone
 
 from integrations.failures.categories import POLICIES, Category, Fault
-from integrations.models import Command, Connection, Event, Failure, Problem, Record, Run
+from integrations.models import Command, Connection, Delivery, Event, Failure, Problem, Record, Run
 
-#: What can fail, as `Failed` and `Failure` name it.
-SUBJECTS = ("event", "run", "command")
+#: What can fail, as `Failed` and `Failure` name it; several of it, as `open_failures_of` does.
+SUBJECTS = {"event": "events", "run": "runs", "command": "commands", "delivery": "deliveries"}
 
 
 @dataclass
 class Failed:
-    """One thing that failed: a fault on an event, a run or a command."""
+    """One thing that failed: a fault on an event, a run, a command or a delivery."""
 
     fault: Fault
     connection: Connection
     event: Event | None = None
     run: Run | None = None
     command: Command | None = None
+    delivery: Delivery | None = None
     record: Record | None = None
     resource: str = ""
     difference: list[Any] = field(default_factory=list)
@@ -127,11 +128,14 @@ def _close(failures: Iterable[Failure], how: str) -> _Counts:
 
 
 def open_failures_of(
-    events: Iterable[int] = (), runs: Iterable[int] = (), commands: Iterable[int] = ()
+    events: Iterable[int] = (),
+    runs: Iterable[int] = (),
+    commands: Iterable[int] = (),
+    deliveries: Iterable[int] = (),
 ) -> list[Failure]:
     """Return the failures of some work that are not resolved."""
     found = Failure.objects.filter(resolved_at__isnull=True)
-    of = zip(SUBJECTS, (events, runs, commands), strict=True)
+    of = zip(SUBJECTS, (events, runs, commands, deliveries), strict=True)
     return [row for subject, ids in of if (wanted := list(ids)) for row in found.filter(**{f"{subject}__in": wanted})]
 
 
@@ -157,9 +161,9 @@ def _subject(failed: Failed) -> tuple[str, int]:
 
 
 def _open_failures(found: list[Failed]) -> dict[tuple[str, int], Failure]:
-    ids: dict[str, list[int]] = {f"{name}s": [] for name in SUBJECTS}
+    ids: dict[str, list[int]] = {several: [] for several in SUBJECTS.values()}
     for name, pk in map(_subject, found):
-        ids[f"{name}s"].append(pk)
+        ids[SUBJECTS[name]].append(pk)
     return {_subject_of(row): row for row in open_failures_of(**ids)}
 
 
@@ -211,6 +215,7 @@ def _row(failed: Failed, problem: Problem) -> Failure:
         event=failed.event,
         run=failed.run,
         command=failed.command,
+        delivery=failed.delivery,
         record=failed.record,
         category=problem.category,
         code=fault.code[:160],

@@ -3,16 +3,19 @@
 from integrations.models.attempt import Attempt, AttemptState
 from integrations.models.command import Command, Outcome
 from integrations.models.connection import Connection, Credential, CredentialState
+from integrations.models.delivery import Delivery, DeliveryAttempt
 from integrations.models.drift import Drift, DriftStatus
 from integrations.models.event import DecisionWord, Event, Source
 from integrations.models.export import Export
 from integrations.models.failure import Failure, Problem
 from integrations.models.journal import Checkpoint, JournalEntry, Lane
 from integrations.models.mapping import Mapping, MappingState
+from integrations.models.message import Message
 from integrations.models.payload import Payload
 from integrations.models.record import Cause, Link, Record, Reference, Transition
 from integrations.models.run import Run, RunKind
 from integrations.models.stream import Stream
+from integrations.models.subscription import SecretState, SigningSecret, Subscription
 from integrations.models.tally import Tally
 from integrations.models.tenant import Tenant
 from integrations.models.visibility import Environment, Scope
@@ -20,8 +23,8 @@ from integrations.models.work import OPEN_STATES, Work, WorkState
 
 __all__ = [
     "OPEN_STATES", "Attempt", "AttemptState", "Cause", "Checkpoint", "Command", "Connection", "Credential",
-    "CredentialState", "DecisionWord", "Drift", "DriftStatus", "Environment", "Event", "Export", "Failure",
-    "JournalEntry", "Lane", "Link", "Mapping", "MappingState", "Outcome", "Payload", "Problem", "Record",
-    "Reference", "Run", "RunKind", "Scope", "Source", "Stream", "Tally", "Tenant", "Transition", "Work",
-    "WorkState",
+    "CredentialState", "DecisionWord", "Delivery", "DeliveryAttempt", "Drift", "DriftStatus", "Environment",
+    "Event", "Export", "Failure", "JournalEntry", "Lane", "Link", "Mapping", "MappingState", "Message", "Outcome",
+    "Payload", "Problem", "Record", "Reference", "Run", "RunKind", "Scope", "SecretState", "SigningSecret",
+    "Source", "Stream", "Subscription", "Tally", "Tenant", "Transition", "Work", "WorkState",
 ]  # fmt: skip

@@ -6,6 +6,7 @@ from django.db import models
 from integrations.failures.categories import Category
 from integrations.models.command import Command
 from integrations.models.connection import Connection
+from integrations.models.delivery import Delivery
 from integrations.models.event import Event
 from integrations.models.record import Record
 from integrations.models.run import Run
@@ -50,13 +51,14 @@ class Problem(Owned):
 
 
 class Failure(Owned):
-    """A classified thing that went wrong, on an event, a run or a command."""
+    """A classified thing that went wrong, on an event, a run, a command or a delivery."""
 
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="failures")
     problem = models.ForeignKey(Problem, models.PROTECT, related_name="failures")
     event = models.ForeignKey(Event, models.CASCADE, null=True, blank=True, related_name="failures")
     run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="failures")
     command = models.ForeignKey(Command, models.CASCADE, null=True, blank=True, related_name="failures")
+    delivery = models.ForeignKey(Delivery, models.CASCADE, null=True, blank=True, related_name="failures")
     record = models.ForeignKey(Record, models.SET_NULL, null=True, blank=True, related_name="failures")
     category = models.CharField(max_length=24, choices=CATEGORIES)
     code = models.CharField(max_length=160)
@@ -90,6 +92,11 @@ class Failure(Owned):
                 fields=["command"],
                 condition=models.Q(resolved_at__isnull=True, command__isnull=False),
                 name="failure_one_open_of_command",
+            ),
+            models.UniqueConstraint(
+                fields=["delivery"],
+                condition=models.Q(resolved_at__isnull=True, delivery__isnull=False),
+                name="failure_one_open_of_delivery",
             ),
         ]
         indexes = [

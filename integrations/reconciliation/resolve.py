@@ -29,6 +29,7 @@ from integrations.workflow.belief import describe, transition
 from integrations.workflow.decide import Belief, Change, differences, lag_of
 from integrations.workflow.errors import Refusal
 from integrations.workflow.evidence import read_events
+from integrations.workflow.messages import tell
 from integrations.workflow.wake import EVENTS, after_commit
 
 
@@ -109,6 +110,7 @@ def _follow(record: Record, drifts: Sequence[Drift], actor: Actor, reason: str) 
         now=now,
     )
     Transition.objects.bulk_create([row])
+    tell([row], now)
     _see(record, drifts[0], evidence)
     _note_change(record, before, changes, drifts[0], actor, reason)
 

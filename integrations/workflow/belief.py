@@ -13,6 +13,7 @@ from integrations.canonical import KINDS
 from integrations.models import Event, Link, Record, Reference, Transition
 from integrations.workflow.decide import Belief, Change, Decision, Order, decide, lag_of, order_of
 from integrations.workflow.evidence import Read
+from integrations.workflow.messages import tell
 from integrations.workflow.rows import insert_rows, update_rows
 
 Key = tuple[int, str, str]
@@ -232,6 +233,7 @@ class Board:
         update_rows(list(self.changed.values()), RECORD_FIELDS)
         update_rows(list(self.seen.values()), REFERENCE_FIELDS)
         insert_rows(self.transitions)
+        tell(self.transitions, self.now)
         links = list(self.links.values())
         insert_rows(links, conflict="ON CONFLICT (record_id, field) DO UPDATE SET target_id = EXCLUDED.target_id")
         for (_, name), record in self.unlinked.items():

@@ -7,9 +7,9 @@ from time import monotonic
 from celery import shared_task
 from django.db import connection
 
-from integrations.configuration import credentials
+from integrations.configuration import credentials, subscriptions
 from integrations.journal.partitions import ensure_partitions
-from integrations.workflow import confirming, parcels, pause, process, runs, sending, sync, waits, wake, work
+from integrations.workflow import confirming, outbox, parcels, pause, process, runs, sending, sync, waits, wake, work
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +43,35 @@ def send_commands() -> None:
     wake.send(wake.COMMANDS)
 
 
+@shared_task(name=wake.DELIVERIES)
+def send_deliveries() -> None:
+    """Send deliveries until none is due, or hand over after a turn."""
+    end = monotonic() + TURN
+    outbox.send_due(seconds=TURN)
+    if monotonic() >= end:
+        wake.send(wake.DELIVERIES)
+
+
 @shared_task(name="integrations.sweep")
 def sweep() -> None:
     """Bring back what died, plan what is due, end what is over, and wake workers for what waits."""
     work.sweep()
+    outbox.free_lost()
     waits.wake_overlooked()
     parcels.recover()
     confirming.ask_for_the_accepted()
     confirming.park_the_unseen()
     pause.end_due()
+    subscriptions.end_due()
     credentials.retire_due()
+    subscriptions.retire_due()
     credentials.prove_due()
     runs.schedule()
     wake.send(wake.EVENTS)
     wake.send(wake.RUNS)
     wake.send(wake.COMMANDS)
+    if outbox.is_due():
+        wake.send(wake.DELIVERIES)
 
 
 @shared_task(name="integrations.verify_credential")

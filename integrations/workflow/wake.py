@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 EVENTS = "integrations.process_events"
 RUNS = "integrations.perform_runs"
 COMMANDS = "integrations.send_commands"
+DELIVERIES = "integrations.send_deliveries"
 #: Seconds after which a wake-up is thrown away: while no worker ran, thousands would pile up before what is new.
 STALE = 60
 

@@ -1,0 +1,206 @@
+"""Deliveries on their way: claimed with a lease, posted without a transaction, and settled many at once.
+
+Per record and subscription one after the other: a younger delivery is claimed only when no older one is open,
+parked ones included, so that nobody downstream sees a record go back in time.
+"""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import Any
+
+from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from integrations.boundary.posting import Letter, Post
+from integrations.boundary.signing import key_of
+from integrations.boundary.vault import unseal
+from integrations.models import AttemptState, Delivery, DeliveryAttempt, SecretState, SigningSecret, WorkState
+from integrations.workflow.receipts import Sent, settle
+
+#: Deliveries that one worker has under way, and to one subscription: a slow receiver leaves room for others.
+MOST, MOST_TO_ONE = 256, 96
+#: Seconds in which answers are gathered before they are written, all in one transaction.
+GATHER = 0.05
+#: Workers that may send at once. Each waits for receivers, and others have to be left for the rest of the work.
+SENDERS = 1
+#: The class of the advisory locks that count the senders.
+LOCK = 0x0B07
+
+CLAIM = """
+WITH due AS (
+    SELECT d.id FROM integrations_subscription s
+    LEFT JOIN unnest(%s::bigint[], %s::int[]) AS b(subscription_id, n) ON b.subscription_id = s.id
+    CROSS JOIN LATERAL (
+        SELECT d.id FROM integrations_delivery d
+        WHERE d.subscription_id = s.id AND d.state IN ('ready', 'waiting') AND d.due_at <= %s
+          AND NOT EXISTS (
+              SELECT 1 FROM integrations_delivery o
+              WHERE o.subscription_id = d.subscription_id AND o.record_id = d.record_id AND o.id < d.id
+                AND o.state IN ('ready', 'leased', 'waiting', 'parked', 'held'))
+        ORDER BY d.due_at, d.id
+        LIMIT greatest(0, %s - coalesce(b.n, 0))
+        FOR UPDATE OF d SKIP LOCKED
+    ) d
+    WHERE s.paused_at IS NULL AND s.disabled_at IS NULL AND s.ended_at IS NULL
+    LIMIT %s
+), leased AS (
+    UPDATE integrations_delivery d SET state = 'leased', leased_by = %s, leased_until = %s FROM due
+    WHERE d.id = due.id RETURNING d.*
+), tried AS (
+    INSERT INTO integrations_deliveryattempt (delivery_id, state, url, signed_with, address, category, problem,
+        answer_type, answer, started_at)
+    SELECT l.id, 'in flight', s.url, '', '', '', '', '', '', %s
+    FROM leased l JOIN integrations_subscription s ON s.id = l.subscription_id RETURNING id, delivery_id
+)
+SELECT l.id, l.tenant_id, l.environment, l.connection_id, l.record_id, l.subscription_id, l.tries, l.category,
+    l.replays, t.id, m.uid, m.topic, m.payload::text, m.created_at, s.name, s.url
+FROM leased l
+JOIN tried t ON t.delivery_id = l.id
+JOIN integrations_message m ON m.id = l.message_id
+JOIN integrations_subscription s ON s.id = l.subscription_id
+"""
+
+DUE = """
+SELECT EXISTS (
+    SELECT 1 FROM integrations_subscription s
+    JOIN integrations_delivery d ON d.subscription_id = s.id AND d.state IN ('ready', 'waiting') AND d.due_at <= %s
+    WHERE s.paused_at IS NULL AND s.disabled_at IS NULL AND s.ended_at IS NULL
+      AND NOT EXISTS (
+          SELECT 1 FROM integrations_delivery o
+          WHERE o.subscription_id = d.subscription_id AND o.record_id = d.record_id AND o.id < d.id
+            AND o.state IN ('ready', 'leased', 'waiting', 'parked', 'held')))
+"""
+
+
+def body_of(topic: str, at: datetime, data: str) -> bytes:
+    """Return the bytes of a message: compact JSON, the same at every try. `data` is JSON already."""
+    head = json.dumps({"type": topic, "timestamp": at.isoformat()}, separators=(",", ":"))
+    compact = json.dumps(json.loads(data), separators=(",", ":"), ensure_ascii=False)
+    return f'{head[:-1]},"data":{compact}}}'.encode()
+
+
+def send_due(*, seconds: float) -> int:
+    """Send deliveries until none is due or `seconds` are over; return how many were tried.
+
+    Killed anywhere in here, a delivery comes back when its lease ends and leaves again under the same message id:
+    at least once, never lost.
+    """
+    end, total = monotonic() + seconds, 0
+    while monotonic() < end and is_due():
+        with turn() as mine:
+            if not mine:
+                break
+            total += _send(end)
+    return total
+
+
+def is_due() -> bool:
+    """Say whether any delivery could leave now."""
+    with database.cursor() as cursor:
+        cursor.execute(DUE, [timezone.now()])
+        return bool(cursor.fetchone()[0])
+
+
+@contextmanager
+def turn() -> Iterator[bool]:
+    """Hold one of the senders' places, if one is free; a worker that dies gives it back with its connection."""
+    held = None
+    with database.cursor() as cursor:
+        for place in range(SENDERS):
+            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [LOCK, place])
+            if cursor.fetchone()[0]:
+                held = place
+                break
+    try:
+        yield held is not None
+    finally:
+        if held is not None:
+            with database.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [LOCK, held])
+
+
+@dataclass
+class Claims:
+    """What one worker has under way, by the id of the delivery."""
+
+    owner: uuid.UUID = field(default_factory=uuid.uuid4)
+    sent: dict[int, Sent] = field(default_factory=dict)
+    _keys: dict[int, bytes] = field(default_factory=dict)
+
+    @transaction.atomic
+    def more(self) -> list[Letter]:
+        """Lease what is due, as far as there is room; each with an attempt in flight."""
+        room = MOST - len(self.sent)
+        busy = Counter(sent.subscription_id for sent in self.sent.values())
+        now = timezone.now()
+        until = now + timedelta(seconds=settings.LEASE_SECONDS + settings.OUTBOX_TIMEOUT)
+        with database.cursor() as cursor:
+            cursor.execute(CLAIM, [list(busy), list(busy.values()), now, MOST_TO_ONE, room, self.owner, until, now])
+            rows = cursor.fetchall()
+        if not rows:
+            return []
+        keys = self._secrets({row[5] for row in rows})
+        return [self._letter(row, keys[row[5]]) for row in sorted(rows)]
+
+    def _letter(self, row: Sequence[Any], keys: list[tuple[int, bytes]]) -> Letter:
+        sent = Sent._make((*row, " ".join(str(version) for version, _ in keys)))
+        self.sent[sent.pk] = sent
+        return Letter(sent.pk, sent.url, sent.uid, body_of(sent.topic, sent.at, sent.data), keys)
+
+    def _secrets(self, subscriptions: Iterable[int]) -> dict[int, list[tuple[int, bytes]]]:
+        """Return (version, key) of the secrets that sign for some subscriptions, the newest first."""
+        found: dict[int, list[tuple[int, bytes]]] = {pk: [] for pk in subscriptions}
+        rows = SigningSecret.objects.filter(
+            subscription__in=found, state__in=(SecretState.ACTIVE, SecretState.RETIRING)
+        )
+        for pk, place, version, secret in rows.values_list("pk", "subscription_id", "version", "secret"):
+            if pk not in self._keys:
+                self._keys[pk] = key_of(unseal(secret).decode())
+            found[place].append((version, self._keys[pk]))
+        return found
+
+
+def _send(end: float) -> int:
+    """Keep posts under way until nothing is due or the time is over, and write what comes back."""
+    claims, total = Claims(), 0
+    with Post(MOST) as post:
+        while True:
+            if monotonic() < end and len(claims.sent) < MOST:
+                letters = claims.more()
+                total += len(letters)
+                post.send(letters)
+            if not claims.sent:
+                return total
+            answers = post.answers(first=1.0, more=GATHER)
+            if answers:
+                settle([(claims.sent.pop(posted.number), posted) for posted in answers], claims.owner)
+
+
+def free_lost() -> int:
+    """Give back the deliveries of workers that died, and close their attempts; return how many.
+
+    Whether such an attempt arrived nobody knows: it leaves again under the same message id.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        lost = list(
+            Delivery.objects.select_for_update(skip_locked=True, no_key=True)
+            .filter(state=WorkState.LEASED, leased_until__lt=now)
+            .values_list("pk", flat=True)[:1000]
+        )
+        if lost:
+            DeliveryAttempt.objects.filter(delivery__in=lost, state=AttemptState.IN_FLIGHT).update(
+                state=AttemptState.NO_ANSWER,
+                finished_at=now,
+                problem="The worker ended before the answer was kept. It is sent again under the same message id.",
+            )
+            Delivery.objects.filter(pk__in=lost).update(state=WorkState.READY, leased_by=None, leased_until=None)
+    return len(lost)

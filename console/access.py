@@ -24,13 +24,16 @@ SEE = "see"
 ROLE_ACTIONS: dict[str, frozenset[str]] = {
     Role.SUPPORT: frozenset({SEE, "annotate", "resolve"}),
     Role.OPERATIONS: frozenset(
-        {SEE, "annotate", "resolve", "replay", "pause", "reconcile", "settle_drift", "see_drift", "rotate", "dismiss"}
+        {
+            SEE, "annotate", "resolve", "replay", "pause", "reconcile", "settle_drift", "see_drift", "rotate",
+            "dismiss", "command",
+        }
     ),
     Role.FINANCE: frozenset({SEE, "annotate", "see_drift", "settle_drift", "export"}),
     Role.ENGINEER: frozenset(
         {
             SEE, "annotate", "resolve", "replay", "pause", "reconcile", "settle_drift", "see_drift", "rotate",
-            "dismiss", "edit_mapping", "edit_settings", "name_failure", "reveal", "see_personal",
+            "dismiss", "edit_mapping", "edit_settings", "name_failure", "reveal", "see_personal", "command",
         }
     ),
     Role.AUDITOR: frozenset({SEE, "see_drift", "verify", "export"}),
@@ -102,6 +105,14 @@ def revoke(held: Grant, *, by: str, reason: str) -> None:
     held._change_reason = reason  # type: ignore[attr-defined]
     held.delete()
     _apply(user, tenant, connection)
+
+
+def follow_the_table(**_: Any) -> None:
+    """Give and take what roles may since the code changed; runs after each `migrate`."""
+    held = Grant.objects.select_related("user", "tenant", "connection").order_by("user_id")
+    for user, tenant, connection in dict.fromkeys((each.user, each.tenant, each.connection) for each in held):
+        with transaction.atomic():
+            _apply(user, tenant, connection)
 
 
 def _apply(user: User, tenant: Tenant, connection: Connection | None) -> None:

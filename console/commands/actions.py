@@ -1,5 +1,7 @@
 """What people do with a command: each asks once, says what it will do, and is done by the engine."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
@@ -9,12 +11,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from console.access import in_space, require
-from console.commands import page
-from console.questions import LONGEST, reason_of
+from console.commands import acts, page, telling
+from console.commands.forms import SEND, THERE, ResolveForm
+from console.questions import LONGEST, Question, ask, reason_of
 from integrations.journal import notes
-from integrations.models import Command
+from integrations.models import Command, Outcome
+from integrations.workflow import commands
 from integrations.workflow.errors import Refusal
 
+WHO_READS = "Kept in the journal with your name, on the timeline of its record."
 GET_OR_POST = require_http_methods(["GET", "POST"])
 
 
@@ -44,6 +49,161 @@ def reveal(request: Any, pk: int) -> HttpResponse:
         "reason_error": problem,
     }
     return render(request, "_parts/ask.html", context, status=422 if problem else 200)
+
+
+@GET_OR_POST
+@in_space(acts.COMMAND)
+def retry(request: Any, pk: int) -> HttpResponse:
+    """Let a waiting command take its next step now."""
+    found = _find(request, pk, acts.COMMAND)
+    again = "It is sent again under the same operation id, or looked for first where its outcome is unknown."
+    return _ask(
+        request,
+        found,
+        commands.retry_now,
+        Words(
+            question=f"Try “{found.summary}” now?",
+            text=f"{again} Nothing else moves up.",
+            act="Try 1 command now",
+            keep="Let it wait",
+            said="Asked for; it goes out next",
+        ),
+    )
+
+
+@GET_OR_POST
+@in_space(acts.COMMAND)
+def look(request: Any, pk: int) -> HttpResponse:
+    """Have the provider searched for what a command did."""
+    found = _find(request, pk, acts.COMMAND)
+    name, thing = found.connection.name, telling.thing(found)
+    accepted = found.outcome == Outcome.ACCEPTED
+    then = (
+        "Nothing is sent."
+        if accepted
+        else "If it is there, the command is confirmed; if not, it goes out again under the same operation id."
+    )
+    return _ask(
+        request,
+        found,
+        commands.look_for_effect,
+        Words(
+            question=f"Look for 1 {thing} in {name}?",
+            text=f"{name} is asked whether it holds what this command was to do. {then}",
+            act=f"Look for 1 {thing}",
+            keep="Leave it as it is",
+            said=f"{name} is asked; the page shows what it says",
+        ),
+    )
+
+
+@GET_OR_POST
+@in_space(acts.COMMAND)
+def send(request: Any, pk: int) -> HttpResponse:
+    """Send a command again, under its own operation id."""
+    found = _find(request, pk, acts.COMMAND)
+    unknown = found.outcome == Outcome.UNKNOWN
+    safe = (
+        "Its first try may have had its effect: the very same request is repeated under the same key while "
+        f"{found.connection.name} remembers it, and the effect is looked for first after that. It never happens twice."
+        if unknown
+        else f"{found.connection.name} refused it and nothing changed there. The same content is sent once more."
+    )
+    return _ask(
+        request,
+        found,
+        commands.send_again,
+        Words(
+            question=f"Send “{found.summary}” again, under {found.operation_id}?",
+            text=safe,
+            act="Send 1 command again",
+            keep="Send nothing",
+            said="It goes out again under the same operation id",
+        ),
+    )
+
+
+@GET_OR_POST
+@in_space(acts.COMMAND)
+def cancel(request: Any, pk: int) -> HttpResponse:
+    """Let a command go that had no effect."""
+    found = _find(request, pk, acts.COMMAND)
+    name = found.connection.name
+    return _ask(
+        request,
+        found,
+        commands.cancel,
+        Words(
+            question=f"Cancel “{found.summary}”?",
+            text=f"It is never sent, and {name} stays as it is. This cannot be undone: a new command needs a new id.",
+            act="Cancel 1 command",
+            keep="Keep it",
+            said="Cancelled; nothing is sent",
+            danger=True,
+        ),
+    )
+
+
+@GET_OR_POST
+@in_space(acts.RESOLVE)
+def resolve(request: Any, pk: int) -> HttpResponse:
+    """Close a command by what a person found out: its effect is there, or it is not."""
+    found = _find(request, pk, acts.RESOLVE)
+    may_send = request.user.powers.may(
+        acts.COMMAND, tenant_id=found.tenant_id, connection_id=found.connection_id
+    ) and found.outcome in (Outcome.UNKNOWN, Outcome.FAILED)
+    form = ResolveForm(request.POST if request.method == "POST" else None, command=found, may_send=may_send)
+
+    def do(reason: str) -> str:
+        how = form.cleaned_data["how"]
+        if how == SEND:
+            commands.send_again(found, actor=request.actor, reason=reason)
+            return "It goes out again under the same operation id"
+        external_id = form.cleaned_data["external_id"] if how == THERE else ""
+        commands.resolve(found, outcome=how, external_id=external_id, actor=request.actor, reason=reason)
+        return "Marked as confirmed" if how == THERE else "Marked as failed; nothing is sent"
+
+    question = Question(
+        question=f"What became of “{found.summary}”?",
+        text=f"Look into {found.connection.name} first. What you say counts as evidence, and closes 1 command.",
+        act="Resolve 1 command",
+        keep="Change nothing",
+        reason=WHO_READS,
+        form=form,
+        back_url=_url(request, found),
+    )
+    return ask(request, question, do)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is asked before an act, and what is said after it."""
+
+    question: str
+    text: str
+    act: str
+    keep: str
+    said: str
+    danger: bool = False
+
+
+def _ask(request: Any, found: Command, do: Callable[..., Command], words: Words) -> HttpResponse:
+    """Ask once, with a reason; then let the engine do it."""
+
+    def done(reason: str) -> str:
+        do(found, actor=request.actor, reason=reason)
+        return words.said
+
+    question = Question(
+        question=words.question,
+        text=words.text,
+        act=words.act,
+        keep=words.keep,
+        reason=WHO_READS,
+        danger=words.danger,
+        back_url=_url(request, found),
+    )
+    return ask(request, question, done)
 
 
 def _find(request: Any, pk: int, action: str) -> Command:

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from console import values, wording
 from console.access import get_visible
-from console.commands import exchanges, telling
+from console.commands import acts, exchanges, telling
 from integrations.boundary.redaction import Redacted, mask, redact
 from integrations.canonical import KINDS
 from integrations.models import Command, Failure, JournalEntry, WorkState
@@ -45,6 +45,8 @@ def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[st
         "tries": tries,
         "earlier": count - len(tries),
         "content": content_of(command, kind, adapter, personal=revealed or may("see_personal")),
+        "acts": acts.acts(command, may),
+        "who_may": acts.who_may(command, may),
         "failures": failures,
         "lines": lines_of(command),
         "under_way": is_under_way(command),

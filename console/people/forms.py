@@ -11,7 +11,7 @@ from integrations.models import Connection, Tenant
 #: What a role is for, beside its name; the whole table is the design's.
 ROLE_WORDS = {
     Role.SUPPORT: "sees records and events, notes, resolves",
-    Role.OPERATIONS: "as support; replays, pauses, checks, settles drift, rotates secrets",
+    Role.OPERATIONS: "as support; replays, pauses, checks, settles drift, rotates secrets, sends commands",
     Role.FINANCE: "sees records, notes, settles drift, exports the journal",
     Role.ENGINEER: "as operations; edits mappings and settings, reveals payloads",
     Role.AUDITOR: "reads everything redacted, verifies and exports",

@@ -47,7 +47,7 @@ class Connection(Owned):
             for codename in (
                 "see", "annotate", "resolve", "replay", "pause", "reconcile", "rotate", "dismiss", "see_drift",
                 "settle_drift", "export", "edit_mapping", "edit_settings", "name_failure", "reveal", "see_personal",
-                "verify",
+                "verify", "command",
             )
         ]  # fmt: skip
 

@@ -28,7 +28,7 @@ class Tenant(models.Model):
             for codename in (
                 "see", "annotate", "resolve", "replay", "pause", "reconcile", "rotate", "dismiss", "see_drift",
                 "settle_drift", "export", "edit_mapping", "edit_settings", "name_failure", "reveal", "see_personal",
-                "verify", "manage_people",
+                "verify", "command", "manage_people",
             )
         ]  # fmt: skip
 

@@ -155,7 +155,7 @@ class ActionSpec:
 
     `resource` is what it acts on, `title` says it in words ("Create invoice"). `batch` is how many travel in one
     request at most. `creates`: it makes an object, so that its effect has to be looked for before it is repeated
-    without a key that the provider remembers.
+    without a key that the provider remembers. `content` is the shape of what it is asked with; None takes any.
     """
 
     name: str
@@ -163,6 +163,7 @@ class ActionSpec:
     title: str
     batch: int = 1
     creates: bool = False
+    content: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,7 @@ def make_world(tenant: Tenant) -> World:
         "entry": _entry(connection, record),
         "check": check,
         "run": _run(connection, RunKind.RESYNC, WorkState.WAITING),
+        "scan": _scan(connection),
         "drift": _drift(connection, record, check, event),
         "mapping": Mapping.objects.get(connection=connection, resource="customer"),
         "pending": _credential(connection, 2, CredentialState.PENDING),
@@ -133,6 +134,15 @@ def _run(connection: Connection, kind: str, state: str) -> Run:
     return Run.objects.create(
         tenant=connection.tenant, environment=connection.environment, connection=connection, kind=kind, state=state,
         targets=[["customer", "cus_0001"]], due_at=timezone.now(), asked_by="the tests",
+    )  # fmt: skip
+
+
+def _scan(connection: Connection) -> Run:
+    stream = Stream.objects.get(connection=connection, resource="customer")
+    return Run.objects.create(
+        tenant=connection.tenant, environment=connection.environment, connection=connection, stream=stream,
+        kind=RunKind.SCAN, state=WorkState.PARKED, category=Category.BUSINESS, due_at=timezone.now(),
+        asked_by="the tests", listed_at=timezone.now(), started_at=timezone.now(), held=40, missing=25,
     )  # fmt: skip
 
 

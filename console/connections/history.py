@@ -8,6 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from console.wording import age, exact
+from integrations.configuration.schedules import said as said_schedule
+from integrations.configuration.schedules import windows_said
 from integrations.models import Connection, Credential, Mapping, Stream
 from integrations.providers import get_adapter
 
@@ -66,6 +68,7 @@ def _rest(new: Any, old: Any, noun: str) -> Iterator[Change]:
         for name, label in LABELS.items()
         if hasattr(new, name) and getattr(new, name) != getattr(old, name)
     ]
+    rows += [pair for pair in _composed(new, old) if pair[1] != pair[2]]
     if rows:
         yield _change(new, f"changed {noun}", rows)
 
@@ -74,13 +77,24 @@ LABELS = {
     "name": "Name",
     "drain_per_second": "Let go on resume, events a second",
     "title": "Title",
-    "every": "Runs every",
     "fresh_within": "Late after",
+    "overlap": "Overlap for clock skew",
+    "absent_share": "Most that may go at once, percent",
+    "absent_least": "But never fewer than",
 }
 
 
+def _composed(new: Any, old: Any) -> Iterator[tuple[str, str, str]]:
+    """Yield what several fields say together."""
+    if hasattr(new, "windows"):
+        yield "Off-peak windows", windows_said(old.windows), windows_said(new.windows)
+    if hasattr(new, "scan_every"):
+        yield "Runs every", said_schedule(old.every, old.cron), said_schedule(new.every, new.cron)
+        yield "Absence scan", said_schedule(old.scan_every, old.scan_cron), said_schedule(new.scan_every, new.scan_cron)
+
+
 def _said(name: str, value: Any) -> str:
-    return age(value) if name in ("every", "fresh_within") else str(value)
+    return age(value) if name in ("overlap", "fresh_within") else str(value)
 
 
 def _of_streams(connection: Connection) -> Iterator[Change]:

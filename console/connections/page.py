@@ -11,14 +11,19 @@ from console.connections.history import said
 from console.overview.rows import Row
 from console.wording import age, count
 from integrations.health.freshness import Freshness
-from integrations.models import Attempt, Connection, Credential, CredentialState, Run, Stream, WorkState
+from integrations.models import Attempt, Connection, Credential, CredentialState, Run, RunKind, Stream, WorkState
+from integrations.models.run import OFF_PEAK
 from integrations.providers import get_adapter
 from integrations.providers.base import SecretSpec
+from integrations.workflow import windows
+from integrations.workflow.scans import waits_for_person
+from integrations.workflow.schedules import length_said, parse_cron
 
 #: Newest runs that are read: enough to hold the last one of every stream but the rarest.
 RUNS, SHOWN_RUNS, ATTEMPTS = 120, 8, 8
 #: Versions of one secret that are shown before the older ones are only counted.
 VERSIONS = 4
+RUNNING = (WorkState.READY, WorkState.LEASED)
 UNDER_WAY = (WorkState.READY, WorkState.LEASED, WorkState.WAITING, WorkState.HELD)
 RUN_WORDS: Mapping[str, str] = {
     WorkState.READY: "ready",
@@ -38,6 +43,7 @@ class StreamRow:
     freshness: Freshness
     under_way: Run | None = None
     last: Run | None = None
+    scan: Run | None = None
 
     @property
     def stream(self) -> Stream:
@@ -45,12 +51,43 @@ class StreamRow:
 
     @property
     def running(self) -> bool:
-        return self.under_way is not None and self.under_way.state in (WorkState.READY, WorkState.LEASED)
+        return any(run is not None and run.state in RUNNING for run in (self.under_way, self.scan))
 
     @property
     def every(self) -> str:
         """The schedule in words."""
-        return f"every {age(self.stream.every)}"
+        return schedule_said(self.stream.every, self.stream.cron)
+
+    @property
+    def overlap(self) -> str:
+        """How far a resync looks back, in words."""
+        return length_said(self.stream.overlap)
+
+    @property
+    def scans(self) -> str:
+        """The schedule of its absence scans in words, "" where there is none."""
+        return schedule_said(self.stream.scan_every, self.stream.scan_cron)
+
+    @property
+    def scanning(self) -> bool:
+        return self.scan is not None and self.scan.state in UNDER_WAY
+
+    @property
+    def asks_person(self) -> bool:
+        """Whether its scan found so much missing that somebody has to decide."""
+        return self.scan is not None and waits_for_person(self.scan)
+
+    @property
+    def found(self) -> str:
+        """What its newest scan found, or does, in words."""
+        return scan_said(self.scan) if self.scan else ""
+
+    @property
+    def can_scan(self) -> bool:
+        """Whether asking for a scan makes sense."""
+        stream, connection = self.stream, self.stream.connection
+        held = stream.paused_at or connection.paused_at or connection.disabled_at
+        return bool(stream.first_sync_done_at) and not (stream.change_log or self.scanning or held)
 
     @property
     def can_run(self) -> bool:
@@ -67,6 +104,14 @@ class RunRow:
     word: str
     what: str
     took: float | None
+
+    @property
+    def waits_for_window(self) -> bool:
+        return self.run.state == WorkState.WAITING and self.run.waits_for == OFF_PEAK
+
+    @property
+    def asks_person(self) -> bool:
+        return waits_for_person(self.run)
 
     @property
     def open(self) -> bool:
@@ -116,12 +161,52 @@ def webhook_url(connection: Connection) -> str:
     return f"{settings.PUBLIC_URL.rstrip('/')}/hooks/{connection.public_id}/"
 
 
-def stream_rows(freshness: Iterable[Freshness], runs: Sequence[Run]) -> list[StreamRow]:
-    """Return the streams with their runs; `runs` are the newest of the connection, newest first."""
+def schedule_said(every: int, cron: str) -> str:
+    """Return a schedule in words: "every 15 min", "daily at 02:30 UTC", "Mon-Fri at 02:30 UTC"; "" for none."""
+    if not cron:
+        return f"every {age(every)}" if every else ""
+    minute, hour, day, month, weekday = cron.split()
+    if (day, month) != ("*", "*") or not (minute.isdecimal() and hour.isdecimal()):
+        return f"by cron {cron}, UTC"
+    days = "daily" if weekday == "*" else windows.days_said(parse_cron(cron).weekdays_from_monday)
+    return f"{days} at {int(hour):02}:{int(minute):02} UTC"
+
+
+def scan_said(run: Run) -> str:
+    """Return what an absence scan does or found, in words."""
+    if run.state == WorkState.PARKED and not waits_for_person(run):
+        return f"R-{run.pk} failed: {run.category}"
+    if run.state == WorkState.DISMISSED:
+        return "dismissed, everything is kept"
+    if run.state == WorkState.WAITING and run.waits_for:
+        return f"R-{run.pk} waits for {run.waits_for}"
+    if run.state in UNDER_WAY and run.listed_at:
+        return f"R-{run.pk} asks for {count(run.missing, 'missing object')}, {run.gone:,} gone"
+    if run.state in UNDER_WAY:
+        return f"R-{run.pk} reads the list, {count(run.items, 'object')}"
+    if waits_for_person(run):
+        return f"{run.missing:,} of {run.held:,} are missing"
+    if not run.missing:
+        return f"all {run.held:,} are there"
+    return f"{run.gone:,} gone, {run.missing - run.gone:,} still there of {run.missing:,} not listed"
+
+
+def newest_scans(connection: Connection) -> list[Run]:
+    """Return the newest absence scan of each stream."""
+    found = Run.objects.filter(kind=RunKind.SCAN, stream__connection=connection)
+    return list(found.order_by("stream_id", "-id").distinct("stream_id"))
+
+
+def stream_rows(freshness: Iterable[Freshness], runs: Sequence[Run], scans: Iterable[Run] = ()) -> list[StreamRow]:
+    """Return the streams with their runs and scans; `runs` are the newest of the connection, newest first."""
     rows = [StreamRow(each) for each in freshness]
     by_stream = {row.stream.pk: row for row in rows}
+    for scan in scans:
+        if scan.stream_id in by_stream:
+            by_stream[scan.stream_id].scan = scan
     for run in runs:
-        row = by_stream.get(run.stream_id) if run.stream_id and not run.targets else None
+        small = run.targets or run.kind == RunKind.SCAN
+        row = by_stream.get(run.stream_id) if run.stream_id and not small else None
         if row and run.state in UNDER_WAY:
             row.under_way = row.under_way or run
         elif row:
@@ -136,8 +221,12 @@ def newest_runs(connection: Connection) -> list[Run]:
 
 def run_rows(runs: Iterable[Run]) -> list[RunRow]:
     """Return the runs in words: those under way first, then the newest."""
-    rows = [RunRow(run, RUN_WORDS[run.state], _what(run), _took(run)) for run in runs]
-    return sorted(rows, key=lambda row: not row.open)[:SHOWN_RUNS]
+    rows = [RunRow(run, _word(run), _what(run), _took(run)) for run in runs]
+    return sorted(rows, key=lambda row: not (row.open or row.asks_person))[:SHOWN_RUNS]
+
+
+def _word(run: Run) -> str:
+    return "asks you" if waits_for_person(run) else RUN_WORDS[run.state]
 
 
 def _what(run: Run) -> str:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from console.connections import actions, adding, secrets, views
+from console.connections import actions, adding, schedules, secrets, views
 
 urlpatterns = [
     path("", views.connections, name="connections"),
@@ -17,11 +17,16 @@ urlpatterns = [
     path("<int:pk>/enable/", actions.enable, name="connection_enable"),
     path("<int:pk>/run/", actions.run_all, name="connection_run"),
     path("<int:pk>/settings/", actions.edit_settings, name="connection_settings"),
+    path("<int:pk>/windows/", schedules.edit_windows, name="connection_windows"),
     path("<int:pk>/secrets/<slug:purpose>/rotate/", secrets.rotate, name="credential_rotate"),
     path("secrets/<int:pk>/cancel/", secrets.cancel, name="credential_cancel"),
     path("secrets/<int:pk>/revoke/", secrets.revoke, name="credential_revoke"),
     path("streams/<int:pk>/run/", actions.run_stream, name="stream_run"),
     path("streams/<int:pk>/pause/", actions.pause_stream, name="stream_pause"),
     path("streams/<int:pk>/resume/", actions.resume_stream, name="stream_resume"),
+    path("streams/<int:pk>/schedule/", schedules.edit_schedule, name="stream_schedule"),
+    path("streams/<int:pk>/scan/", schedules.scan_stream, name="stream_scan"),
+    path("runs/<int:pk>/release/", schedules.release_scan, name="scan_release"),
+    path("runs/<int:pk>/dismiss/", schedules.dismiss_scan, name="scan_dismiss"),
     path("runs/<int:pk>/cancel/", actions.cancel_run, name="run_cancel"),
 ]

@@ -12,6 +12,7 @@ from console.access import in_space, require
 from console.connections import history, page
 from console.overview.rows import Row, read_rows
 from console.overview.words import lead, note, title
+from integrations.configuration.schedules import windows_said
 from integrations.models import Connection, Credential, CredentialState, Mapping, MappingState, Run
 from integrations.providers import get_adapter
 
@@ -63,7 +64,7 @@ def connection(request: Any, pk: int) -> HttpResponse:
         "note": note(row, now),
         "adapter": get_adapter(shown.provider),
         "webhook_url": page.webhook_url(shown),
-        "facts": page.facts(shown),
+        "facts": [*page.facts(shown), ("Off-peak windows", windows_said(shown.windows))],
         "mappings": _mappings(shown),
         "attempts": page.newest_attempts(shown),
         "changes": history.changes_of(shown, credentials),
@@ -99,7 +100,7 @@ def _credentials(connection: Connection) -> list[Credential]:
 
 
 def _streams(request: Any, connection: Connection, row: Row, runs: list[Run]) -> dict[str, Any]:
-    rows = page.stream_rows(row.streams, runs)
+    rows = page.stream_rows(row.streams, runs, page.newest_scans(connection))
     return {
         "connection": connection,
         "streams": rows,
@@ -107,7 +108,7 @@ def _streams(request: Any, connection: Connection, row: Row, runs: list[Run]) ->
         "running": any(each.running for each in rows),
         "can_run": 0 if row.lacking else sum(each.can_run for each in rows),
         "lacking": row.lacking,
-        "may": may(request, connection, "pause", "reconcile", "rotate", "edit_settings"),
+        "may": may(request, connection, "pause", "reconcile", "rotate", "edit_settings", "dismiss"),
     }
 
 
@@ -120,7 +121,7 @@ def _secrets(request: Any, connection: Connection, credentials: list[Credential]
         "overlaps": {
             each.pk: page.overlap_parts(each, now) for each in credentials if each.state == CredentialState.RETIRING
         },
-        "may": may(request, connection, "pause", "reconcile", "rotate", "edit_settings"),
+        "may": may(request, connection, "pause", "reconcile", "rotate", "edit_settings", "dismiss"),
     }
 
 

@@ -55,6 +55,11 @@ class Cron:
     #: Where days of the month and of the week are both named, either is enough (POSIX crontab).
     either: bool
 
+    @property
+    def weekdays_from_monday(self) -> frozenset[int]:
+        """The days of the week with Monday as 0."""
+        return frozenset((day - 1) % 7 for day in self.weekdays)
+
     def after(self, moment: datetime) -> datetime | None:
         """Return the first time after `moment`, UTC; None when there is no such day."""
         first = moment.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
@@ -112,9 +117,8 @@ def read(text: str) -> tuple[int, str]:
     Raises `BadSchedule`.
     """
     words = " ".join(text.split()).lower()
-    length = _LENGTH.fullmatch(words)
-    if length:
-        return _bounded(int(length[1]) * _UNITS[length[2]]), ""
+    if _LENGTH.fullmatch(words):
+        return read_length(words, SHORTEST, LONGEST), ""
     if len(words.split()) < len(FIELDS) and not words.startswith("*"):
         raise BadSchedule(
             "Give an interval (45 s, 15 min, 2 h, 1 d), or five cron fields in UTC such as 30 2 * * mon-fri."
@@ -123,10 +127,21 @@ def read(text: str) -> tuple[int, str]:
     return 0, words
 
 
-def _bounded(seconds: int) -> int:
-    if not SHORTEST <= seconds <= LONGEST:
-        raise BadSchedule(f"An interval is at least {SHORTEST} s and at most {LONGEST // 86_400} d.")
+def read_length(text: str, least: int, most: int) -> int:
+    """Return the seconds of "45 s", "15 min", "2 h" or "1 d"; raises `BadSchedule`, also outside of the bounds."""
+    found = _LENGTH.fullmatch(" ".join(text.split()).lower())
+    if not found:
+        raise BadSchedule("Give a length of time such as 45 s, 15 min, 2 h or 1 d.")
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if not least <= seconds <= most:
+        raise BadSchedule(f"Give at least {length_said(least)} and at most {length_said(most)}.")
     return seconds
+
+
+def length_said(seconds: int) -> str:
+    """Return seconds as `read_length` takes them, in their largest whole unit."""
+    unit = next((name for name in ("d", "h", "min") if seconds and seconds % _UNITS[name] == 0), "s")
+    return f"{seconds // _UNITS[unit]} {unit}"
 
 
 def next_after(moment: datetime, *, every: int, cron: str) -> datetime | None:

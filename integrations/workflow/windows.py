@@ -53,7 +53,7 @@ class Window:
                 yield _utc(day, self.begins, zone), _utc(last, self.ends, zone)
 
     def __str__(self) -> str:
-        return f"{_said_days(self.days)} {self.begins:%H:%M}-{self.ends:%H:%M} {self.zone}"
+        return f"{days_said(self.days)} {self.begins:%H:%M}-{self.ends:%H:%M} {self.zone}"
 
 
 def read_all(kept: Iterable[dict[str, Any]]) -> list[Window]:
@@ -125,8 +125,8 @@ def _utc(day: date, at: time, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, at, zone).astimezone(UTC)
 
 
-def _said_days(days: frozenset[int]) -> str:
-    """Return "daily", "Mon-Fri" or "Mon, Wed-Fri"."""
+def days_said(days: frozenset[int]) -> str:
+    """Return days of the week, Monday 0, as "daily", "Mon-Fri" or "Mon, Wed-Fri"."""
     if len(days) == 7:
         return "daily"
     runs: list[list[int]] = []

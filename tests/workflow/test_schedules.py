@@ -77,7 +77,7 @@ def test_a_schedule_is_an_interval_or_five_fields(text: str, found: tuple[int, s
         ("often", "Give an interval"),
         ("15", "Give an interval"),
         ("15 months", "Give an interval"),
-        ("10 s", "at least 30 s"),
+        ("10 s", "at least 30 s and at most 31 d"),
         ("32 d", "at most 31 d"),
         ("* * * *", "these are 4"),
         ("* * * * * *", "these are 6"),

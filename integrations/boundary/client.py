@@ -11,9 +11,12 @@ import httpx
 from django.conf import settings
 from django.db import connection as database
 
+from integrations.boundary import limits
+from integrations.boundary.limits import Leave
 from integrations.failures.categories import Category, Fault
 from integrations.models import Attempt, AttemptState, Command, Connection, Run
-from integrations.providers.base import Request, Response
+from integrations.providers import get_adapter
+from integrations.providers.base import Remaining, Request, Response
 
 #: How headers end in which providers tell their own id of a request, by which their support finds it.
 REQUEST_IDS = ("request-id", "correlation-id")
@@ -46,20 +49,23 @@ def http() -> httpx.Client:
 class Exchanges:
     """The transport of one run, or of looking for what a command did: sends requests, keeps an attempt of each.
 
-    `last` is the newest attempt, and `answer` what came back.
+    `last` is the newest attempt, and `answer` what came back. Each request needs a leave; `leave` is one that was
+    taken beforehand, for the first.
     """
 
     connection: Connection
     run: Run | None = None
     command: Command | None = None
+    leave: Leave | None = None
     last: Attempt | None = None
     answer: Response | None = None
 
     def __call__(self, request: Request) -> Response:
-        """Send and return the answer; raises `Fault` where none came."""
+        """Send and return the answer; raises `Fault` where none came, `NotYet` where the request may not leave yet."""
         if database.in_atomic_block:
             raise OpenTransaction(f"{request.method} {request.url}")
         self.answer = None
+        leave, self.leave = self.leave or limits.leave_of(self.connection), None
         self.last = attempt = Attempt.objects.create(
             connection=self.connection,
             run=self.run,
@@ -70,13 +76,36 @@ class Exchanges:
         )
         begun = monotonic()
         try:
-            response = send(request)
+            response = exchange(request, leave)
         except Fault as fault:
             close(attempt, begun, AttemptState.NO_ANSWER, fault=fault)
             raise
         close(attempt, begun, AttemptState.ANSWERED, response=response)
         self.answer = response
         return response
+
+
+def exchange(request: Request, leave: Leave) -> Response:
+    """Send one request by a leave, which is over then; raises `Fault` as `send` does.
+
+    What the answer says of the provider's limits holds for all workers from then on.
+    """
+    remaining: Remaining | None = None
+    try:
+        response = send(request)
+        remaining = heed(leave.connection, response)
+    finally:
+        leave.done(remaining)
+    return response
+
+
+def heed(connection: Connection, response: Response) -> Remaining | None:
+    """Obey an answer that asks us to slow down; return what it says is left of the limits."""
+    adapter = get_adapter(connection.provider)
+    fault = adapter.classify(response) if response.status >= 400 else None
+    if fault and fault.category == Category.RATE_LIMIT:
+        limits.told_to_wait(connection, fault.retry_after)
+    return adapter.remaining(response)
 
 
 def send(request: Request) -> Response:

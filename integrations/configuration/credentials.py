@@ -16,6 +16,7 @@ from integrations.boundary.client import Exchanges
 from integrations.boundary.vault import seal
 from integrations.configuration.reach import access_of
 from integrations.failures.categories import Category, Fault
+from integrations.health import breaker
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Connection, Credential, CredentialState, Lane, Run, WorkState
@@ -146,6 +147,7 @@ def activate(credential: Credential, *, actor: Actor, how: str) -> None:
     held.state, held.verified_at, held.failure = CredentialState.ACTIVE, now, ""
     held.save(update_fields=["state", "verified_at", "failure"])
     _try_again(held.connection)
+    breaker.secret_renewed(held.connection)
     title = spec_of(held.connection, held.purpose).title
     _note(held, "activated", f"{title} v{held.version} is active. {how}", actor, held.reason)
 

@@ -90,3 +90,12 @@ class Fault(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), tuple(getattr(self, part.name) for part in fields(self))
+
+
+class NotYet(Fault):
+    """Our own limits hold a request back that has not left: no failure and no try, only a wait of `retry_after`."""
+
+    @classmethod
+    def until(cls, seconds: float, why: str) -> "NotYet":
+        """Return what says for how long (seconds) to wait, and why in words."""
+        return cls(Category.RATE_LIMIT, "not_yet", why, retry_after=seconds)

@@ -11,6 +11,7 @@ from integrations.models.failure import Failure, Problem
 from integrations.models.journal import Checkpoint, JournalEntry, Lane
 from integrations.models.mapping import Mapping, MappingState
 from integrations.models.message import Message
+from integrations.models.pace import Breaker, BreakerState, Pace
 from integrations.models.payload import Payload
 from integrations.models.record import Cause, Link, Record, Reference, Transition
 from integrations.models.run import Run, RunKind
@@ -22,9 +23,10 @@ from integrations.models.visibility import Environment, Scope
 from integrations.models.work import OPEN_STATES, Work, WorkState
 
 __all__ = [
-    "OPEN_STATES", "Attempt", "AttemptState", "Cause", "Checkpoint", "Command", "Connection", "Credential",
-    "CredentialState", "DecisionWord", "Delivery", "DeliveryAttempt", "Drift", "DriftStatus", "Environment",
-    "Event", "Export", "Failure", "JournalEntry", "Lane", "Link", "Mapping", "MappingState", "Message", "Outcome",
-    "Payload", "Problem", "Record", "Reference", "Run", "RunKind", "Scope", "SecretState", "SigningSecret",
-    "Source", "Stream", "Subscription", "Tally", "Tenant", "Transition", "Work", "WorkState",
+    "OPEN_STATES", "Attempt", "AttemptState", "Breaker", "BreakerState", "Cause", "Checkpoint", "Command",
+    "Connection", "Credential", "CredentialState", "DecisionWord", "Delivery", "DeliveryAttempt", "Drift",
+    "DriftStatus", "Environment", "Event", "Export", "Failure", "JournalEntry", "Lane", "Link", "Mapping",
+    "MappingState", "Message", "Outcome", "Pace", "Payload", "Problem", "Record", "Reference", "Run", "RunKind",
+    "Scope", "SecretState", "SigningSecret", "Source", "Stream", "Subscription", "Tally", "Tenant", "Transition",
+    "Work", "WorkState",
 ]  # fmt: skip

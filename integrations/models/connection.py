@@ -30,6 +30,10 @@ class Connection(Owned):
     disabled_at = models.DateTimeField(null=True, blank=True)
     disable_reason = models.TextField(blank=True, default="")
 
+    #: What was agreed with the provider instead of what the adapter says: `per_minute`, `per_day`, `at_once`; None: no
+    #: such limit. What is not in it stays as the adapter says.
+    limits: Any = models.JSONField(default=dict, blank=True)
+
     #: The provider asked us to stay away until then (Retry-After).
     wait_until = models.DateTimeField(null=True, blank=True)
     refused_signatures = models.PositiveBigIntegerField(default=0)

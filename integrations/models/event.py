@@ -69,7 +69,11 @@ class Event(Owned, Work):
             models.UniqueConstraint(fields=["connection", "provider_event_id"], name="event_once"),
         ]
         indexes = [
-            models.Index(fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="event_due"),
+            models.Index(
+                fields=["connection", "due_at", "id"],
+                condition=models.Q(state__in=["ready", "waiting"]),
+                name="event_due_in_turn",
+            ),
             models.Index(
                 fields=["connection", "resource", "external_id", "id"],
                 condition=models.Q(state__in=["ready", "leased", "waiting", "parked", "held"]),

@@ -62,7 +62,11 @@ class Run(Owned, Work):
             models.Index(
                 fields=["tenant", "environment", "-id"], condition=models.Q(kind="reconcile"), name="run_checks"
             ),
-            models.Index(fields=["due_at", "id"], condition=models.Q(state__in=["ready", "waiting"]), name="run_due"),
+            models.Index(
+                fields=["connection", "due_at", "id"],
+                condition=models.Q(state__in=["ready", "waiting"]),
+                name="run_due_in_turn",
+            ),
             models.Index(fields=["stream", "-id"], condition=models.Q(kind="scan"), name="run_scans"),
         ]
         constraints = [

@@ -204,6 +204,14 @@ class Limits:
     at_once: int | None = None
 
 
+@dataclass(frozen=True)
+class Remaining:
+    """What a provider says is left of the limits of a connection at the time of an answer; None: not told."""
+
+    this_minute: int | None = None
+    today: int | None = None
+
+
 class Adapter(Protocol):
     """A provider as code. See `integrations/providers/README.md` for how to add one."""
 
@@ -280,6 +288,15 @@ class Adapter(Protocol):
 
     def classify(self, response: Response) -> Fault | None:
         """Name what is wrong with an answer; None when it is a success."""
+        ...
+
+    def remaining(self, response: Response) -> Remaining | None:
+        """Return what an answer's headers say is left of the limits; None where it says nothing.
+
+        Called for every answer, so read headers only. The engine counts by itself and takes the lower number: who else
+        uses the same account is seen only here. What cannot be read is not told; raises nothing. (A 429 is told by
+        `classify`: rate limit, with `retry_after`.)
+        """
         ...
 
     def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:

@@ -17,9 +17,9 @@ from integrations.boundary.client import Exchanges
 from integrations.boundary.payloads import Kept, keep
 from integrations.configuration.reach import access_of, note_use
 from integrations.failures import grouping
-from integrations.failures.categories import Category, Fault
+from integrations.failures.categories import Category, Fault, NotYet
 from integrations.failures.outline import outline
-from integrations.health import rates
+from integrations.health import breaker, rates
 from integrations.models import Attempt, Connection, Run, RunKind, Source, WorkState
 from integrations.models.run import BULK, OFF_PEAK
 from integrations.providers import get_adapter
@@ -58,6 +58,8 @@ def perform_next() -> bool:
         pass
     except LostLease:
         log.warning("The lease over run %d ended early; another worker has it", run.pk)
+    except NotYet as wait:
+        _wait(run, wait)
     except Fault as fault:
         _fail(run, fault, exchanges)
     except Exception as error:
@@ -125,6 +127,14 @@ def _hand_over(run: Run, **instead: Any) -> None:
         leased_by=None, leased_until=None, **(given | instead)
     )
     raise HandedOver
+
+
+def _wait(run: Run, wait: NotYet) -> None:
+    """Give a run back until our own limits let its next request go: it was not tried."""
+    due_at = timezone.now() + timedelta(seconds=wait.retry_after or 0)
+    Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
+        state=WorkState.WAITING, due_at=due_at, leased_by=None, leased_until=None
+    )
 
 
 @transaction.atomic
@@ -239,6 +249,8 @@ def _fail(run: Run, fault: Fault, exchanges: Exchanges) -> None:
     _keep_unread(run, exchanges)
     if verdict.state == WorkState.PARKED:
         _set_aside(run, fault)
+    if fault.category == Category.AUTHENTICATION:
+        breaker.note_fault(run.connection, fault)
     if fault.category == Category.RATE_LIMIT:
         Connection.objects.filter(pk=run.connection_id).update(wait_until=verdict.due_at)
     resource = run.stream.resource if run.stream else (run.targets[0][0] if run.targets else "")

@@ -28,6 +28,7 @@ from integrations.providers.base import (
     Item,
     Limits,
     Page,
+    Remaining,
     Request,
     Response,
     SecretSpec,
@@ -180,6 +181,10 @@ class StripeAdapter:
     def classify(self, response: Response) -> Fault | None:
         """Name what is wrong with an answer; None when it is a success."""
         return errors.classify(response)
+
+    def remaining(self, response: Response) -> Remaining | None:
+        """Stripe does not say how much of its limits is left."""
+        return None
 
     def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
         """A link to Stripe's dashboard. A refund is shown on its payment's page."""

@@ -27,7 +27,7 @@ SLACK: Final = 2.0
 LOOK_AGAIN: Final = 0.1
 #: Seconds that a worker waits for a leave before it hands its work over.
 PATIENCE: Final = 2.0
-#: A rate that no provider limits, in requests a second.
+#: A bucket that no provider limits: requests, and requests a second.
 UNLIMITED: Final = 1e9
 
 WHY: Final[dict[Which, str]] = {
@@ -92,7 +92,7 @@ def bucket_of(per_minute: int | None) -> tuple[float, float]:
     the number, wherever the provider's minute begins, and whether it is fixed or slides.
     """
     if per_minute is None:
-        return 1.0, UNLIMITED
+        return UNLIMITED, UNLIMITED
     capacity = per_minute // 60 + 1
     return float(capacity), (per_minute + 1 - capacity - 0.01) / (60 + SLACK)
 

@@ -186,7 +186,7 @@ def _close(connection: Connection, held: Breaker, at: datetime, *, actor: Actor,
 
 # What waits for its connection alone: commands that are due, and those that this outage had put back.
 WAITING = """
-connection_id = %(connection)s AND state IN ('ready', 'waiting') AND waits_for = ''
+connection_id = %(connection)s AND state IN ('ready', 'waiting') AND outcome IN ('submitted', 'sent', 'unknown')
 AND (due_at <= now() OR category = ANY(%(categories)s))
 """
 

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -18,9 +19,10 @@ from integrations.models import Connection, Pace
 
 @dataclass
 class Pass:
-    """One request with commands may go to a connection. Say what became of it by exactly one of the methods.
+    """One request with commands may go to a connection. Say what became of it: the first word counts.
 
-    `leave` belongs to the request (`client.exchange`, or `Exchanges(leave=…)`), which frees it.
+    `leave` belongs to the request (`client.exchange`, or `Exchanges(leave=…)`), which frees it. Call `unused` at the
+    end in any case: it gives back what was not used, and does nothing else.
     """
 
     connection: Connection
@@ -36,17 +38,25 @@ class Pass:
 
     def succeeded(self) -> None:
         """The provider answered well."""
+        if self._said():
+            return
         breaker.note_success(self.connection, probe=self.probe)
 
     def failed(self, fault: Fault) -> None:
         """The provider did not answer, or refused."""
+        if self._said():
+            return
         breaker.note_fault(self.connection, fault, probe=self.probe)
 
     def unused(self) -> None:
         """No request left after all: the leave and the probe are free for others."""
         self.leave.give_back()
-        if self.probe:
+        if not self._said() and self.probe:
             breaker.unused(self.connection, self.probe)
+
+    def _said(self) -> bool:
+        said, self._over = self._over, True
+        return said
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,8 @@ SELECT c.id FROM (
 ) c
 WHERE c.paused_at IS NULL AND c.disabled_at IS NULL AND (c.wait_until IS NULL OR c.wait_until <= now())
   AND EXISTS (SELECT 1 FROM integrations_command m
-              WHERE m.connection_id = c.id AND m.state IN ('ready', 'waiting') AND m.due_at <= now())
+              WHERE m.connection_id = c.id AND m.state IN ('ready', 'waiting') AND m.due_at <= now()
+                AND m.outcome IN ('submitted', 'sent', 'unknown'))
   AND NOT EXISTS (SELECT 1 FROM integrations_breaker b
                   WHERE b.connection_id = c.id AND NOT (b.state = 'closed'
                      OR b.state = 'open' AND b.probe_at <= now() OR b.state = 'half open' AND b.probe_until <= now()))
@@ -95,15 +106,17 @@ def in_turn() -> list[Connection]:
     return [found[pk] for pk in ids if pk in found]
 
 
-def next_pass(*, patience: float = limits.PATIENCE) -> Pass | None:
+def next_pass(*, without: Collection[int] = (), patience: float = limits.PATIENCE) -> Pass | None:
     """Return a pass for the connection whose turn it is; None where no due command may go within `patience` seconds.
+
+    `without` are connections of which nothing can be claimed, by id.
 
     A connection that has to wait holds up nobody: the next one is asked first, and only then is waited for the soonest.
     """
     left = patience
     while True:
         waits: list[float] = []
-        waiting = in_turn()
+        waiting = [connection for connection in in_turn() if connection.pk not in without]
         for connection in waiting:
             answer = gate(connection)
             if isinstance(answer, Pass):

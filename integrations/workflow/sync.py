@@ -133,7 +133,7 @@ def _wait(run: Run, wait: NotYet) -> None:
     """Give a run back until our own limits let its next request go: it was not tried."""
     due_at = timezone.now() + timedelta(seconds=wait.retry_after or 0)
     Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
-        state=WorkState.WAITING, due_at=due_at, leased_by=None, leased_until=None
+        state=WorkState.WAITING, due_at=due_at, waits_for="", leased_by=None, leased_until=None
     )
 
 

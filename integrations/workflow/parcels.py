@@ -15,15 +15,6 @@ from integrations.providers.base import Adapter, Intent
 #: What may have had its effect already.
 DOUBTFUL = (Outcome.SENT, Outcome.UNKNOWN)
 
-# Connections that have something to send, none preferred: one with much to do does not hold up the others.
-CONNECTIONS = """
-SELECT c.id FROM integrations_connection c
-WHERE c.paused_at IS NULL AND c.disabled_at IS NULL AND (c.wait_until IS NULL OR c.wait_until <= now())
-  AND EXISTS (SELECT 1 FROM integrations_command m WHERE m.connection_id = c.id AND m.state IN ('ready', 'waiting')
-              AND m.due_at <= now() AND m.outcome IN ('submitted', 'sent', 'unknown'))
-ORDER BY random()
-"""
-
 # The oldest that is due and does not come after an open one about the same record or object.
 DUE = """
 SELECT m.id FROM integrations_command m
@@ -74,18 +65,12 @@ def intent_of(command: Command, adapter: Adapter) -> Intent:
     return Intent(command.operation_id, command.action, acts_on, command.content)
 
 
-def connections_to_serve() -> list[int]:
-    """Return the ids of the connections that have something to send and may, in no particular order."""
-    with database.cursor() as cursor:
-        cursor.execute(CONNECTIONS)
-        return [pk for (pk,) in cursor.fetchall()]
-
-
 @transaction.atomic
-def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID) -> Parcel | None:
+def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID, *, alone: bool = False) -> Parcel | None:
     """Lease the next commands of a connection that can travel together; None when others have them all.
 
-    One whose outcome is unknown goes with exactly those with which it travelled before.
+    One whose outcome is unknown goes with exactly those with which it travelled before. `alone`: otherwise only one,
+    which finds out whether the provider works.
     """
     first = _first(connection)
     if first is None:
@@ -99,7 +84,8 @@ def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID) -> Parcel 
         parcel = Parcel(connection, adapter, owner, together, everyone, first.key)
     else:
         if first.outcome == Outcome.SUBMITTED and first.tries == 0:
-            together = sorted([first, *_fellows(first, adapter.actions[first.action].batch - 1)], key=lambda c: c.pk)
+            most = 1 if alone else adapter.actions[first.action].batch
+            together = sorted([first, *_fellows(first, most - 1)], key=lambda c: c.pk)
         parcel = Parcel(connection, adapter, owner, together, together)
     parcel.repeated = first.outcome in DOUBTFUL
     _lease(parcel)

@@ -16,16 +16,18 @@ from django.db.models import Count
 from django.utils import timezone
 
 from integrations.boundary import client, payloads
+from integrations.boundary.limits import Leave
 from integrations.configuration.reach import access_of, note_use
-from integrations.failures.categories import Category, Fault
+from integrations.failures.categories import Category, Fault, NotYet
 from integrations.failures.outline import outline
-from integrations.models import Attempt, AttemptState, Connection, Outcome
+from integrations.models import Attempt, AttemptState, Outcome
 from integrations.providers import get_adapter
 from integrations.providers.base import Access, Effect, Request, Response
 from integrations.workflow import answers
 from integrations.workflow.outcomes import REFUSALS, had_no_effect
-from integrations.workflow.parcels import Parcel, claim, connections_to_serve, intent_of
+from integrations.workflow.parcels import Parcel, claim, intent_of
 from integrations.workflow.rows import update_rows
+from integrations.workflow.turns import Pass, next_pass
 from integrations.workflow.work import LostLease
 
 log = logging.getLogger(__name__)
@@ -34,39 +36,47 @@ SENT_FIELDS = ("outcome", "outcome_reason", "sent_at", "key", "key_since", "requ
 
 
 def send_next() -> bool:
-    """Claim and send the commands of one request, or look for their effects; say whether there were any."""
-    for pk in connections_to_serve():
-        connection = Connection.objects.get(pk=pk)
-        adapter = get_adapter(connection.provider)
-        parcel = claim(connection, adapter, uuid.uuid4())
+    """Claim and send the commands of one request, or look for their effects; say whether there were any.
+
+    Connections have their turn; what a breaker or the limits hold is not claimed, and waits as it is.
+    """
+    idle: set[int] = set()
+    while way := next_pass(without=idle):
+        adapter = get_adapter(way.connection.provider)
+        parcel = claim(way.connection, adapter, uuid.uuid4(), alone=way.probing)
         if parcel is not None:
-            _perform(parcel)
+            _perform(parcel, way)
             return True
+        way.unused()
+        idle.add(way.connection.pk)
     return False
 
 
-def _perform(parcel: Parcel) -> None:
+def _perform(parcel: Parcel, way: Pass) -> None:
     try:
         access = access_of(parcel.connection)
         note_use(parcel.connection)
         if parcel.repeated and not parcel.remembered(timezone.now()):
-            _look(parcel, access)
+            _look(parcel, access, way)
         else:
-            _send(parcel, access)
+            _send(parcel, access, way)
     except LostLease:
         log.warning("The lease over %d commands ended early; another worker has them", len(parcel.claimed))
     except Fault as fault:
+        way.failed(fault)
         answers.refuse(parcel, fault)
     except Exception as error:
         log.error("%d commands failed: %s", len(parcel.claimed), outline(error))
         kind = type(error).__name__
         answers.refuse(parcel, Fault(Category.UNKNOWN, f"engine:{kind}", f"It could not be sent: {kind}"))
+    finally:
+        way.unused()
 
 
 # -- one request
 
 
-def _send(parcel: Parcel, access: Access) -> None:
+def _send(parcel: Parcel, access: Access, way: Pass) -> None:
     parcel.key = parcel.key or _key(parcel)
     try:
         request = parcel.adapter.compose(access, parcel.intents, parcel.key)
@@ -76,11 +86,14 @@ def _send(parcel: Parcel, access: Access) -> None:
     request = _begin(parcel, request)
     begun = monotonic()
     try:
-        response = client.send(request)
+        response = client.exchange(request, way.leave)
     except Fault as fault:
+        way.failed(fault)
         answers.take(parcel, begun, fault=fault)
         return
-    answers.take(parcel, begun, *_read(parcel, response))
+    _, effects, wrong = _read(parcel, response)
+    way.answered(wrong)
+    answers.take(parcel, begun, response, effects, wrong)
 
 
 def _read(parcel: Parcel, response: Response) -> tuple[Response, list[Effect], Fault | None]:
@@ -164,16 +177,22 @@ def _update(parcel: Parcel) -> None:
 # -- looking for an effect
 
 
-def _look(parcel: Parcel, access: Access) -> None:
+def _look(parcel: Parcel, access: Access, way: Pass) -> None:
     """Search the provider for what each command of unknown outcome did: it is there, or it goes out again."""
+    leave: Leave | None = way.leave
     for command in parcel.claimed:
-        exchanges = client.Exchanges(parcel.connection, command=command)
+        exchanges, leave = client.Exchanges(parcel.connection, command=command, leave=leave), None
         try:
             response, effect = parcel.adapter.find_effect(access, exchanges, intent_of(command, parcel.adapter))
+        except NotYet:
+            answers.let_go(parcel)
+            return
         except Fault as fault:
+            way.failed(fault)
             answers.not_found_out(parcel, command, fault, exchanges.last)
             if had_no_effect(fault) or fault.category == Category.OUTAGE:
                 answers.let_go(parcel)
                 return
             continue
+        way.succeeded()
         answers.found(parcel, command, response, effect, exchanges.last)

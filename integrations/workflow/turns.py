@@ -48,6 +48,13 @@ class Pass:
             return
         breaker.note_fault(self.connection, fault, probe=self.probe)
 
+    def answered(self, wrong: Fault | None) -> None:
+        """The provider answered, well or by what is wrong."""
+        if wrong:
+            self.failed(wrong)
+        else:
+            self.succeeded()
+
     def unused(self) -> None:
         """No request left after all: the leave and the probe are free for others."""
         self.leave.give_back()

@@ -18,6 +18,8 @@ ASKED = {
     "records_first_page_ms": (le, 60),
     "records_deep_page_ms": (le, 60),
     "records_search_ms": (le, 60),
+    "xero_429_per_1000": (le, 1),
+    "xero_rate_used": (ge, 0.9),
 }
 
 

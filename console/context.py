@@ -28,6 +28,7 @@ PAGES = (
     ("Commands", "commands", "commands", SETUP, "see"),
     ("Connections", "connections", "connections", SETUP, "see"),
     ("Mappings", "mappings", "mapping", SETUP, "see"),
+    ("Subscriptions", "subscriptions", "bell", SETUP, "see"),
     ("Audit", "audit", "audit", SETUP, "see"),
     ("People", "people", "people", SETUP, "manage_people"),
 )

@@ -159,6 +159,12 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "disabled": Look("s-slash", "", "Refuses webhooks"),
         "first sync": Look("s-run", "busy"),
     },
+    "subscription": {
+        "active": Look("s-done", "ok"),
+        "paused": Look("s-held", "warn"),
+        "disabled": Look("s-slash", "danger", "Nothing is sent to it"),
+        "ended": Look("s-slash"),
+    },
     "freshness": {
         "fresh": Look("s-done", "ok"),
         "late": Look("s-triangle", "warn"),

@@ -21,6 +21,7 @@ urlpatterns = [
     path(f"{SPACE}drift/", include("console.drift.urls")),
     path(f"{SPACE}connections/", include("console.connections.urls")),
     path(f"{SPACE}mappings/", include("console.mappings.urls")),
+    path(f"{SPACE}subscriptions/", include("console.subscriptions.urls")),
     path(f"{SPACE}audit/", include("console.audit.urls")),
     path(f"{SPACE}people/", include("console.people.urls")),
 ]

@@ -19,19 +19,24 @@ from integrations.models import (
     Connection,
     Credential,
     CredentialState,
+    Delivery,
     Drift,
     Event,
     Export,
     JournalEntry,
     Lane,
     Mapping,
+    Message,
     Outcome,
     Problem,
     Record,
     Reference,
     Run,
     RunKind,
+    SecretState,
+    SigningSecret,
     Stream,
+    Subscription,
     Tenant,
     Transition,
     WorkState,
@@ -75,6 +80,7 @@ def make_world(tenant: Tenant) -> World:
         "pending": _credential(connection, 2, CredentialState.PENDING),
         "retiring": _credential(connection, 3, CredentialState.RETIRING),
         "export": _export(connection),
+        **_told(connection, record),
         "person": user,
         "grant": user.grants.get(),
     }
@@ -177,3 +183,25 @@ def _export(connection: Connection) -> Export:
         tenant=connection.tenant, environment=connection.environment, format="csv", asked_by_id=1,
         asked_by="the tests", reason="To be named in an address", complete=True, at=timezone.now(),
     )  # fmt: skip
+
+
+def _told(connection: Connection, record: Record) -> dict[str, Any]:
+    """Make a subscription with a secret that retires, and a delivery that parked."""
+    space: dict[str, Any] = {"tenant": connection.tenant, "environment": connection.environment}
+    now = timezone.now()
+    subscription = Subscription.objects.create(
+        name="Warehouse", url="https://warehouse.example/hooks", topics=["*"], created_by="the tests", **space
+    )
+    secret = SigningSecret.objects.create(
+        subscription=subscription, version=1, state=SecretState.RETIRING, secret=seal(b"whsec_b2xk"), hint="…b2xk",
+        created_by="the tests", retire_at=now + timedelta(hours=1),
+    )  # fmt: skip
+    message = Message.objects.create(
+        connection=connection, record=record, transition=record.transitions.get(), uid=f"msg_world_{connection.pk}",
+        topic="customer.active", payload={"record": {"id": record.pk, "version": 1}}, created_at=now, **space,
+    )  # fmt: skip
+    delivery = Delivery.objects.create(
+        message=message, subscription=subscription, connection=connection, record=record, state=WorkState.PARKED,
+        due_at=now, created_at=now, tries=8, category=Category.OUTAGE, status=500, **space,
+    )  # fmt: skip
+    return {"subscription": subscription, "signing_secret": secret, "delivery": delivery}

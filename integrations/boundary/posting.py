@@ -24,6 +24,9 @@ log = logging.getLogger(__name__)
 
 #: Characters of an answer that are kept, and bytes of it that are read at all.
 KEPT, READ = 1000, 64 * 1024
+#: The headers that all deliveries have alike, and the one that proves who we are.
+HEADERS = (("content-type", "application/json"), ("user-agent", "integration-console"))
+SIGNATURE = "webhook-signature"
 #: Seconds for a connection to be made.
 CONNECT_SECONDS = 5.0
 
@@ -65,11 +68,10 @@ def headers_of(letter: Letter, stamp: int) -> list[tuple[str, str]]:
     """Return the headers of a delivery that is signed at `stamp`, in seconds since 1970."""
     signed = signature((key for _, key in letter.keys), uid=letter.uid, stamp=stamp, body=letter.body)
     return [
-        ("content-type", "application/json"),
-        ("user-agent", "integration-console"),
+        *HEADERS,
         ("webhook-id", letter.uid),
         ("webhook-timestamp", str(stamp)),
-        ("webhook-signature", signed),
+        (SIGNATURE, signed),
     ]
 
 

@@ -141,6 +141,7 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(blank=True, null=True)),
                 ("created_by", models.CharField(max_length=150)),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("told_at", models.DateTimeField(blank=True, null=True)),
             ],
         ),
         migrations.CreateModel(

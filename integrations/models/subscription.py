@@ -27,9 +27,11 @@ class Subscription(Owned):
     ended_at = models.DateTimeField(null=True, blank=True)
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField(auto_now_add=True)
+    #: When a message last arrived there.
+    told_at = models.DateTimeField(null=True, blank=True)
 
     objects = SubscriptionQuerySet.as_manager()
-    history = HistoricalRecords()
+    history = HistoricalRecords(excluded_fields=["told_at"])
 
     class Meta:
         constraints = [
@@ -64,6 +66,11 @@ class SecretState(models.TextChoices):
     REVOKED = "revoked"
 
 
+class SigningSecretQuerySet(VisibleQuerySet["SigningSecret"]):
+    tenant_path = "subscription__tenant_id"
+    connection_path = ""
+
+
 class SigningSecret(models.Model):
     """One version of the secret that signs a subscription's deliveries; shown once, when it is made."""
 
@@ -77,6 +84,8 @@ class SigningSecret(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     retire_at = models.DateTimeField(null=True, blank=True, help_text="End of the overlap")
     revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = SigningSecretQuerySet.as_manager()
 
     class Meta:
         ordering = ["-version"]

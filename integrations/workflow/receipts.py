@@ -25,6 +25,7 @@ from integrations.models import (
     Failure,
     Lane,
     Record,
+    Subscription,
     WorkState,
 )
 from integrations.workflow.rows import update_rows
@@ -136,6 +137,8 @@ def settle(answered: Sequence[tuple[Sent, Posted]], owner: uuid.UUID) -> None:
     update_rows([receipt.attempt for receipt in receipts], ATTEMPT_FIELDS)
     append(entry for receipt in receipts for entry in receipt.entries)
     _write_failures(receipts)
+    told = {each.sent.subscription_id for each in receipts if not each.fault}
+    Subscription.objects.filter(pk__in=told).update(told_at=now)
     for sent in {each.sent.subscription_id: each.sent for each in receipts if each.posted.status == GONE}.values():
         subscriptions.gone(sent.subscription_id)
 

@@ -269,7 +269,7 @@ def make_event(connection: Connection) -> Callable[..., Event]:
         body = body if body is not None else webhook_body(event_type, obj, created=created, event_id=event_id)
         gate = load_gate(at.public_id)
         assert gate
-        item = read_envelope(gate, body, now)
+        (item,) = read_envelope(gate, body, now)
         kept = keep(connection_id=at.pk, source="webhook", body=body, headers={}, at=now)
         defaults: dict[str, Any] = {
             "source": "webhook", "provider_event_id": item.event_id, "event_type": item.event_type,

@@ -25,7 +25,7 @@ from django.utils import timezone
 from console.models import User
 from integrations.boundary import mapping
 from integrations.canonical import KINDS
-from integrations.models import Connection, Drift, Event, Failure, JournalEntry, Record, Run, Stream, Tenant
+from integrations.models import Connection, Drift, Event, Failure, JournalEntry, Outcome, Record, Run, Stream, Tenant
 from integrations.models import Transition as Change
 from integrations.providers import PROVIDERS, get_adapter
 from integrations.reconciliation.check import check_record
@@ -272,13 +272,13 @@ def code_of(path: Path) -> str:
 
 def foreign_words() -> frozenset[str]:
     """Return what only an adapter may say: names of providers, and those words of theirs that are not ours."""
-    ours = {state for kind in KINDS.values() for state in kind.states} | KINDS.keys()
+    ours = {state for kind in KINDS.values() for state in kind.states} | KINDS.keys() | set(Outcome.values)
     words = set(PROVIDERS) | OTHERS
     for slug in PROVIDERS:
         adapter = get_adapter(slug)
         words |= {word for table in adapter.statuses.values() for word in table}
         words |= {stream.resource for stream in adapter.streams if not stream.change_log}
-    return frozenset(words - ours)
+    return frozenset(word for word in words if word.lower() not in ours)
 
 
 def outside_of_adapters() -> Iterator[tuple[Path, str]]:

@@ -11,6 +11,7 @@ import logging
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, ParamSpec, TypeVar
 
@@ -81,15 +82,22 @@ class Receiver:
             # The secret may have been rotated a moment ago.
             gate = await self.gate(public_id, anew=True)
             credential_id = await self.verify_or_refuse(gate, body, headers, scope)
-        arrival = Arrival(gate, credential_id, body, headers, at, read_envelope(gate, body, at))
-        outcome = await self.keeper.keep(arrival)
+        outcome = await self.keep(gate, credential_id, body, headers, at)
         if outcome == "disabled":
             raise Refused(410, "This connection is disabled")
         if credential_id in gate.pending:
             self.gates.pop(public_id, None)
             await aside(refusals.prove, credential_id)
         await self.note_use(credential_id)
-        return outcome
+        return "" if gate.adapter.silent_answers else outcome
+
+    async def keep(self, gate: Gate, credential_id: int, body: bytes, headers: dict[str, str], at: datetime) -> str:
+        """Keep all that a webhook tells of; say what became of it. One without events only proves its secret."""
+        arrivals = [Arrival(gate, credential_id, body, headers, at, item) for item in read_envelope(gate, body, at)]
+        if len(arrivals) == 1:
+            return await self.keeper.keep(arrivals[0])
+        outcomes = set(await asyncio.gather(*(self.keeper.keep(arrival) for arrival in arrivals)))
+        return next((outcome for outcome in ("disabled", "kept", "duplicate") if outcome in outcomes), "empty")
 
     async def note_use(self, credential_id: int) -> None:
         """Note now and then that a secret is in use."""
@@ -130,7 +138,7 @@ class Receiver:
             client = scope.get("client")
             address = client[0] if client else ""
             await aside(refusals.refuse, gate, str(bad), address=address, size=len(body))
-            raise Refused(401, f"Signature refused: {bad}") from bad
+            raise Refused(401, "" if gate.adapter.silent_answers else f"Signature refused: {bad}") from bad
 
 
 async def aside(act: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -192,7 +200,7 @@ async def read_body(headers: dict[str, str], receive: Receive) -> bytes:
 
 
 async def answer(send: Send, status: int, message: str) -> None:
-    """Send a short JSON answer."""
+    """Send a short JSON answer, or none where there is nothing to say."""
     start, body = written(status, message)
     await send(start)
     await send(body)
@@ -201,7 +209,7 @@ async def answer(send: Send, status: int, message: str) -> None:
 @lru_cache(maxsize=64)
 def written(status: int, message: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the two parts of an answer; the few that there are get written once."""
-    body = json.dumps({"received": status == 200, "detail": message}).encode()
+    body = json.dumps({"received": status == 200, "detail": message}).encode() if message else b""
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     return (
         {"type": "http.response.start", "status": status, "headers": headers},

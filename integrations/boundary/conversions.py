@@ -8,7 +8,8 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from integrations.canonical.money import DECIMALS, LARGEST, rescaled
@@ -16,6 +17,11 @@ from integrations.canonical.money import DECIMALS, LARGEST, rescaled
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that a datetime holds
 _LONGEST_ID = 255
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_DECIMAL = re.compile(r"-?\d{1,18}(\.\d{1,10})?", re.ASCII)
+#: As the JSON writers of .NET put a moment: milliseconds since 1970, and an offset that only says how to show it.
+_DOTNET_TIME = re.compile(r"/Date\((-?\d{1,15})([+-]\d{4})?\)/", re.ASCII)
+#: Significant digits of a decimal number that survive being read as binary floating point.
+_EXACT_DIGITS = 15
 _ODD = re.compile(r"[^\w.-]", re.ASCII)
 
 
@@ -102,6 +108,23 @@ def _unix_time(value: Any, setting: Setting) -> str:
     return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _moment(value: Any, setting: Setting) -> str:
+    """Read a date, an ISO 8601 time (UTC where it names no zone), or a time as .NET writes it."""
+    text = _text(value, setting)
+    try:
+        dotnet = _DOTNET_TIME.fullmatch(text)
+        if dotnet:
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(dotnet.group(1)))
+        else:
+            read = datetime.fromisoformat(text)
+            moment = (read if read.tzinfo else read.replace(tzinfo=UTC)).astimezone(UTC)
+        if moment.year < 1000:
+            raise ValueError(text)
+    except (ValueError, OverflowError):
+        raise Refused("wrong_type", "is no time between the years 1000 and 9999") from None
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
 def _currency(value: Any, setting: Setting) -> str:
     code = _text(value, setting)
     # `upper` would turn some letters outside ASCII into letters inside it.
@@ -118,6 +141,25 @@ def _minor_units(value: Any, setting: Setting) -> int:
     if scaled is None:
         raise Refused("fraction", f"is a fraction of the smallest unit of {setting.currency}")
     return _integer(scaled, setting)
+
+
+def _major_units(value: Any, setting: Setting) -> int:
+    """Count a decimal amount, a number or a text, in the minor units of its currency: exactly or not at all."""
+    if type(value) not in (int, float, str):
+        raise _wrong(value, "an amount")
+    if setting.currency is None:
+        raise Refused("no_currency", "cannot be counted: the currency is not known")
+    # The shortest text of a float is what was written, as long as that had no more digits than a float holds.
+    text = value if type(value) is str else format(Decimal(repr(value)), "f")
+    if not _DECIMAL.fullmatch(text):
+        raise Refused("wrong_type", "is no amount")
+    amount = Decimal(text)
+    if type(value) is float and len(amount.normalize().as_tuple().digits) > _EXACT_DIGITS:
+        raise Refused("out_of_range", "has more digits than can be told exactly")
+    scaled = amount.scaleb(DECIMALS[setting.currency])
+    if scaled != scaled.to_integral_value():
+        raise Refused("fraction", f"is a fraction of the smallest unit of {setting.currency}")
+    return _integer(int(scaled), setting)
 
 
 def _minor_units_sum(key: str) -> Converter:
@@ -165,8 +207,10 @@ _PLAIN: dict[str, Converter] = {
     "integer": _integer,
     "boolean": _boolean,
     "unix_time": _unix_time,
+    "moment": _moment,
     "currency": _currency,
     "minor_units": _minor_units,
+    "major_units": _major_units,
     "state": _state,
 }
 _WITH_ARGUMENT: dict[str, Callable[[str], Converter]] = {
@@ -179,8 +223,10 @@ _WORDS = {
     "integer": "whole number",
     "boolean": "true or false",
     "unix_time": "unix time → UTC",
+    "moment": "time → UTC",
     "currency": "upper case, ISO 4217",
     "minor_units": "minor units",
+    "major_units": "decimal amount → minor units",
     "state": "table of states",
     "minor_units_sum": "sum of {}, minor units",
     "link": "link to {}",

@@ -17,7 +17,7 @@ from integrations.boundary.redaction import strip_headers
 from integrations.boundary.vault import seal
 from integrations.failures.categories import Fault
 from integrations.failures.outline import outline
-from integrations.providers.base import Item, UnusableEvent
+from integrations.providers.base import Item
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,10 @@ DEADLOCKS = 5
 
 @dataclass(frozen=True)
 class Arrival:
-    """One webhook whose signature holds, ready to be kept."""
+    """One event of a webhook whose signature holds, ready to be kept.
+
+    The events of one webhook share its bytes, as one object: they are kept once.
+    """
 
     gate: Gate
     credential_id: int
@@ -42,14 +45,12 @@ class Arrival:
 Outcome = Literal["kept", "duplicate", "disabled"]
 
 
-def read_envelope(gate: Gate, body: bytes, at: datetime) -> Item:
-    """Return what the webhook is about; bytes that say nothing readable are kept all the same."""
+def read_envelope(gate: Gate, body: bytes, at: datetime) -> tuple[Item, ...]:
+    """Return what the webhook tells of, event by event; bytes that say nothing readable are kept all the same."""
     try:
-        item = gate.adapter.parse(body, at)
-    except UnusableEvent as unusable:
-        return unusable.item
+        return gate.adapter.parse(body, at)
     except Fault:
-        return Item(
+        unreadable = Item(
             event_id=f"sha256:{sha256(body).hexdigest()}",
             event_type=UNREADABLE,
             resource="",
@@ -58,7 +59,7 @@ def read_envelope(gate: Gate, body: bytes, at: datetime) -> Item:
             path="",
             obj={},
         )
-    return item
+        return (unreadable,)
 
 
 # One statement keeps a whole batch: new events with their payloads, and a count and a journal line for
@@ -71,15 +72,18 @@ WITH input AS (
         connection_id bigint, event_id text, event_type text, resource text, external_id text,
         occurred_at timestamptz, deleted bool, path text, at timestamptz, headers jsonb, content_type text, size int,
         start int, sealed int)
+), bodies AS (
+    SELECT start, nextval('integrations_payload_id_seq') AS payload_id FROM (SELECT DISTINCT start FROM input) once
 ), kept AS (
     INSERT INTO integrations_event (
         tenant_id, environment, connection_id, source, provider_event_id, event_type, resource, external_id,
         occurred_at, exact, deleted, received_at, redelivered, payload_id, payload_at, path, decision,
         decision_reason, waits_for, replays, state, due_at, tries, category)
     SELECT c.tenant_id, c.environment, c.id, 'webhook', i.event_id, i.event_type, i.resource, i.external_id,
-        i.occurred_at, false, i.deleted, i.at, 0, nextval('integrations_payload_id_seq'), i.at, i.path, '',
+        i.occurred_at, false, i.deleted, i.at, 0, b.payload_id, i.at, i.path, '',
         '', '', 0, CASE WHEN c.paused_at IS NULL AND s.paused_at IS NULL THEN 'ready' ELSE 'held' END, i.at, 0, ''
     FROM input i
+    JOIN bodies b ON b.start = i.start
     JOIN integrations_connection c ON c.id = i.connection_id AND c.disabled_at IS NULL
     LEFT JOIN integrations_stream s ON s.connection_id = c.id AND s.resource = i.resource
     ON CONFLICT (connection_id, provider_event_id) DO UPDATE
@@ -88,7 +92,8 @@ WITH input AS (
         redelivered, redelivered_at, (xmax = 0) AS is_new
 ), stored AS (
     INSERT INTO integrations_payload (id, at, connection_id, source, headers, content_type, size, sha256, body)
-    SELECT k.payload_id, i.at, i.connection_id, 'webhook', i.headers, i.content_type, i.size, i.sha256, i.body
+    SELECT DISTINCT ON (k.payload_id)
+        k.payload_id, i.at, i.connection_id, 'webhook', i.headers, i.content_type, i.size, i.sha256, i.body
     FROM kept k JOIN input i ON (i.connection_id, i.event_id) = (k.connection_id, k.provider_event_id)
     WHERE k.is_new
 ), noted AS (
@@ -106,15 +111,23 @@ SELECT connection_id, provider_event_id, is_new FROM kept
 
 
 def parameters(arrivals: list[Arrival]) -> dict[str, Any]:
-    """Turn arrivals into what `KEEP` takes: one JSON text, and the bytes one after another.
+    """Turn arrivals into what `KEEP` takes: one JSON text, and the bytes one after another, each once.
 
     An array a column would cost several times as much: each of its elements is converted in Python.
     """
     rows: list[dict[str, Any]] = []
     parts: list[bytes] = []
-    start = 0
+    # By connection and object of the bytes: where they begin, and how long they are when sealed.
+    places: dict[tuple[int, int], tuple[int, int]] = {}
+    end = 0
     for arrival in arrivals:
-        item, sealed = arrival.item, seal(arrival.body)
+        item, key = arrival.item, (arrival.gate.connection_id, id(arrival.body))
+        if key not in places:
+            sealed = seal(arrival.body)
+            parts += sha256(arrival.body).digest(), sealed
+            places[key] = end, len(sealed)
+            end += 32 + len(sealed)
+        start, length = places[key]
         rows.append(
             {
                 "connection_id": arrival.gate.connection_id,
@@ -130,11 +143,9 @@ def parameters(arrivals: list[Arrival]) -> dict[str, Any]:
                 "content_type": arrival.headers.get("content-type", "")[:120],
                 "size": len(arrival.body),
                 "start": start,
-                "sealed": len(sealed),
+                "sealed": length,
             }
         )
-        parts += sha256(arrival.body).digest(), sealed
-        start += 32 + len(sealed)
     return {"rows": json.dumps(rows), "bytes": b"".join(parts)}
 
 

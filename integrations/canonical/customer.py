@@ -5,12 +5,15 @@ from integrations.canonical.kind import DELETED, Kind
 
 
 class Customer(Canonical):
-    """Fields of a customer. `currency` is the one in which it is usually billed."""
+    """Fields of a customer. `currency` is the one in which it is usually billed.
+
+    `created_at` is None where the provider does not tell it.
+    """
 
     name: Text | None = None
     email: Text | None = None
     currency: Currency | None = None
-    created_at: Moment
+    created_at: Moment | None = None
 
 
 CUSTOMER = Kind(

@@ -7,6 +7,7 @@ from integrations.providers.base import Adapter
 
 PROVIDERS = {
     "stripe": "integrations.providers.stripe.adapter:StripeAdapter",
+    "xero": "integrations.providers.xero.adapter:XeroAdapter",
 }
 
 

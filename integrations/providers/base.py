@@ -225,6 +225,8 @@ class Adapter(Protocol):
     #: or, with dots, only under that parent ("billing_details.name").
     sensitive_fields: ClassVar[frozenset[str]]
     ignored_events: ClassVar[frozenset[str]]
+    #: Whether a webhook must be answered without a word, by its status alone.
+    silent_answers: ClassVar[bool]
     #: resource -> table of the provider's status words -> our product states
     statuses: ClassVar[Mapping[str, Mapping[str, str]]]
 
@@ -279,10 +281,11 @@ class Adapter(Protocol):
         """Check a webhook's signature; return the index of the secret that fits. Raises `BadSignature`."""
         ...
 
-    def parse(self, body: bytes, received_at: datetime) -> Item:
-        """Read a webhook's envelope and object. Raises `Fault` (contract mismatch, validation).
+    def parse(self, body: bytes, received_at: datetime) -> tuple[Item, ...]:
+        """Read a webhook: one item for each event in it, each with an id of its own; none where nothing happened.
 
-        Raises `UnusableEvent` where the envelope can be read and what it carries cannot.
+        What is known by its id and cannot be used says so in its `fault`. Raises `Fault` (contract mismatch,
+        validation) where the envelope cannot be read.
         """
         ...
 
@@ -302,22 +305,6 @@ class Adapter(Protocol):
     def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
         """A link to the object in the provider's own dashboard, "" where there is none."""
         ...
-
-
-class UnusableEvent(Fault):
-    """An event that is known by its id and cannot be used. `item` is its envelope, for its identity."""
-
-    item: Item
-
-    @classmethod
-    def of(cls, item: Item, fault: Fault) -> "UnusableEvent":
-        """Return `fault` with the `item` that it is about."""
-        unusable = cls(fault.category, fault.code, fault.message, fault.field, fault.value)
-        unusable.item = item
-        return unusable
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (*super().__reduce__(), {"item": self.item})
 
 
 class BadSignature(Exception):

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from collections.abc import Mapping as Table
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,9 +79,10 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
                 Category.UNKNOWN, "payload_gone", "Its payload is no longer kept, or no key in FIELD_KEYS opens it"
             )
         if event.source == Source.WEBHOOK:
-            _read_webhook(read, adapter.parse(body, event.received_at))
+            _read_webhook(read, _of_event(adapter.parse(body, event.received_at), event))
         elif not event.resource:
-            _read_webhook(read, adapter.parse(json.dumps(_look(event, body, pages)).encode(), event.received_at))
+            entry = json.dumps(_look(event, body, pages)).encode()
+            _read_webhook(read, _of_event(adapter.parse(entry, event.received_at), event))
         elif event.path != NOWHERE:
             read.obj = _look(event, body, pages)
         read.pointer = not (read.ignored or read.obj or event.deleted)
@@ -99,9 +100,19 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
     return read
 
 
+def _of_event(items: Sequence[Item], event: Event) -> Item:
+    """Return what a webhook says of one event. The only one in it may have got its identity from its bytes."""
+    for item in items:
+        if len(items) == 1 or item.event_id[:120] == event.provider_event_id:
+            return item
+    raise Fault(Category.CONTRACT, "no_such_event", "The webhook does not hold the event that was read from it")
+
+
 def _read_webhook(read: Read, item: Item) -> None:
     """Take over what the envelope says; a newer adapter may read what an older one could not."""
     event = read.event
+    if item.fault:
+        raise item.fault
     read.obj, read.ignored = item.obj, item.ignored
     if not event.resource:
         event.event_type, event.resource, event.external_id = item.event_type, item.resource, item.external_id

@@ -66,7 +66,7 @@ def gate(connection: Connection) -> Gate:
 
 def arrival(gate: Gate, event_id: str = "", *, body: bytes = b"", headers: dict[str, str] | None = None) -> Arrival:
     body = body or webhook_body("customer.created", customer_object(), event_id=event_id)
-    return Arrival(gate, gate.credential_ids[0], body, headers or {}, now(), read_envelope(gate, body, now()))
+    return Arrival(gate, gate.credential_ids[0], body, headers or {}, now(), read_envelope(gate, body, now())[0])
 
 
 def test_what_is_kept_can_be_read_back_byte_by_byte(gate: Gate) -> None:
@@ -350,7 +350,7 @@ def test_bytes_without_a_readable_envelope_are_evidence_by_themselves(gate: Gate
 
 
 def plain(gate: Gate, body: bytes) -> Arrival:
-    return Arrival(gate, gate.credential_ids[0], body, {}, now(), read_envelope(gate, body, now()))
+    return Arrival(gate, gate.credential_ids[0], body, {}, now(), read_envelope(gate, body, now())[0])
 
 
 def test_an_unknown_event_type_is_kept_under_its_own_name(gate: Gate) -> None:

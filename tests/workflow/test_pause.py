@@ -262,7 +262,9 @@ def test_a_change_of_the_connection_holds_up_no_webhook(connection: Connection, 
     gate = load_gate(connection.public_id)
     assert gate
     body = webhook_body("customer.created", customer_object())
-    arrival = Arrival(gate, gate.credential_ids[0], body, {}, timezone.now(), read_envelope(gate, body, timezone.now()))
+    arrival = Arrival(
+        gate, gate.credential_ids[0], body, {}, timezone.now(), read_envelope(gate, body, timezone.now())[0]
+    )
 
     async def keep() -> str:
         keeper = Keeper(connection_parameters(), awake=lambda: None)

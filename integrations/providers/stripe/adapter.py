@@ -19,6 +19,8 @@ from urllib.parse import quote
 from pydantic import BaseModel
 
 from integrations.failures.categories import Category, Fault
+from integrations.providers import answers
+from integrations.providers.answers import read_json
 from integrations.providers.base import (
     Access,
     ActionSpec,
@@ -34,12 +36,11 @@ from integrations.providers.base import (
     SecretSpec,
     StreamSpec,
     Transport,
-    UnusableEvent,
 )
-from integrations.providers.stripe import client, errors, signature
+from integrations.providers.stripe import client, errors, signature, writing
 from integrations.providers.stripe.client import API_KEY, API_VERSION, StripeSettings
 from integrations.providers.stripe.events import IGNORED
-from integrations.providers.stripe.reading import read_event, read_json, read_list, read_object
+from integrations.providers.stripe.reading import read_event, read_list, read_object
 
 EVENT: Final = "event"
 #: How far back Stripe's event log goes.
@@ -75,7 +76,8 @@ class StripeAdapter:
         SecretSpec(
             name=API_KEY,
             title="API key",
-            hint="A restricted key that reads customers, invoices, payment intents, refunds and events",
+            hint="A restricted key that reads customers, invoices, payment intents, refunds and events, "
+            "and writes refunds and invoices where they are to be made here",
             verified_by="call",
             pattern=r"(sk|rk)_[a-z]+_\w{8,}",
         ),
@@ -96,32 +98,59 @@ class StripeAdapter:
     )
     sensitive_fields: ClassVar[frozenset[str]] = frozenset(_SENSITIVE.split())
     ignored_events: ClassVar[frozenset[str]] = IGNORED
+    silent_answers: ClassVar[bool] = False
     statuses: ClassVar[Mapping[str, Mapping[str, str]]] = _statuses()
-    actions: ClassVar[Mapping[str, ActionSpec]] = {}
+    actions: ClassVar[Mapping[str, ActionSpec]] = writing.ACTIONS
     #: https://docs.stripe.com/api/idempotent_requests
     key_lifetime: ClassVar[timedelta] = timedelta(hours=24)
     #: https://docs.stripe.com/rate-limits (25 a second in test mode)
     limits: ClassVar[Limits] = Limits(per_minute=25 * 60)
 
     def compose(self, access: Access, intents: Sequence[Intent], key: str) -> Request:
-        """Stripe is only read."""
-        raise KeyError(intents[0].action)
+        """Return the request for one intent: Stripe has no batches."""
+        (intent,) = intents
+        return Request(
+            method="POST",
+            url=client.settings_of(access).api_base + writing.path_of(intent),
+            headers={
+                **client.headers(access),
+                "content-type": "application/x-www-form-urlencoded",
+                "idempotency-key": key,
+            },
+            body=writing.body_of(intent),
+        )
 
     def effects(self, intents: Sequence[Intent], response: Response) -> list[Effect]:
-        """Stripe is only read."""
-        raise KeyError(intents[0].action)
+        """Read an answer: the object that came of the intent. Raises `Fault` where it was refused."""
+        (intent,) = intents
+        fault = self.classify(response)
+        if fault:
+            raise fault
+        return [writing.effect_of(intent, read_json(response.body))]
 
     def find_effect(self, access: Access, transport: Transport, intent: Intent) -> tuple[Response, Effect | None]:
-        """Stripe is only read."""
-        raise KeyError(intent.action)
+        """Look for the refund among those of its payment, or at the invoice's state."""
+        if intent.action == writing.VOID:
+            response, found = self.fetch(access, transport, "invoice", intent.external_id)
+            shown = found.item is not None and writing.shown(intent, found.item.obj)
+            return response, writing.effect_of(intent, found.item.obj) if found.item and shown else None
+        query, after = (("payment_intent", str(intent.content.get("payment"))), ("limit", "100")), ""
+        while True:
+            place = (("starting_after", after),) if after else ()
+            response = client.get_well(access, transport, client.PATHS["refund"], (*query, *place))
+            entries, has_more = read_list(read_json(response.body))
+            effect = writing.first_of(intent, entries)
+            if effect or not has_more:
+                return response, effect
+            after = _next(entries, after or None, None)["starting_after"]
 
     def operation_of(self, resource: str, obj: Mapping[str, Any]) -> str:
-        """Nothing there is ours: Stripe is only read."""
-        return ""
+        """Return the operation id that a refund carries, "" where it carries none."""
+        return writing.operation_of(obj) if resource == "refund" else ""
 
     def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
-        """Stripe is only read."""
-        raise KeyError(intent.action)
+        """Say whether an object has the effect of an intent."""
+        return writing.shown(intent, obj)
 
     def check(self, access: Access, transport: Transport) -> str:
         """Prove the API key; return whose account it is.
@@ -147,7 +176,7 @@ class StripeAdapter:
         )
         response = client.get_well(access, transport, client.PATHS[resource], query)
         entries, has_more = read_list(read_json(response.body))
-        as_of = errors.as_of(response)
+        as_of = answers.as_of(response)
         items = _events(entries) if resource == EVENT else _objects(entries, resource, as_of)
         next_cursor = _next(entries, after, created_from) if has_more else None
         return response, Page(items, next_cursor, as_of)
@@ -156,7 +185,7 @@ class StripeAdapter:
         """Fetch one object as it is now. A deleted customer is answered as a stub that says so."""
         expand = (("expand[]", client.EXPANDED[resource]),) if resource in client.EXPANDED else ()
         response = client.get(access, transport, client.object_path(resource, external_id), expand)
-        as_of = errors.as_of(response)
+        as_of = answers.as_of(response)
         if errors.is_missing(response):
             return response, Found(None, as_of)
         fault = self.classify(response)
@@ -164,19 +193,18 @@ class StripeAdapter:
             raise fault
         item = read_object(read_json(response.body), resource, "", as_of)
         if item.external_id != external_id:
-            raise errors.mismatch("wrong_object", f"Stripe answered another {resource} than was asked for.", field="id")
+            raise answers.mismatch(
+                "wrong_object", f"Stripe answered another {resource} than was asked for.", field="id"
+            )
         return response, Found(item, as_of)
 
     def verify(self, body: bytes, headers: Mapping[str, str], secrets: list[str], now: datetime) -> int:
         """Check a webhook's signature; return the index of the secret that fits. Raises `BadSignature`."""
         return signature.verify(body, headers, secrets, now)
 
-    def parse(self, body: bytes, received_at: datetime) -> Item:
-        """Read a webhook. Raises `Fault`, and `UnusableEvent` where at least its id is known."""
-        item = read_event(read_json(body), "")
-        if item.fault:
-            raise UnusableEvent.of(item, item.fault)
-        return item
+    def parse(self, body: bytes, received_at: datetime) -> tuple[Item, ...]:
+        """Read a webhook, which tells of one event. Raises `Fault` where its envelope cannot be read."""
+        return (read_event(read_json(body), ""),)
 
     def classify(self, response: Response) -> Fault | None:
         """Name what is wrong with an answer; None when it is a success."""
@@ -197,7 +225,7 @@ class StripeAdapter:
 
 def _account_name(account: Any) -> str:
     if not isinstance(account, dict) or not isinstance(account.get("id"), str):
-        raise errors.mismatch("wrong_object", "Stripe answered something that is no account.")
+        raise answers.mismatch("wrong_object", "Stripe answered something that is no account.")
     settings = account.get("settings")
     dashboard = settings.get("dashboard") if isinstance(settings, dict) else None
     name = dashboard.get("display_name") if isinstance(dashboard, dict) else None
@@ -218,12 +246,12 @@ def _next(entries: list[Any], after: str | None, created_from: datetime | None) 
     Without an entry there is nothing to go on after; with the same one again the run would never end.
     """
     if not entries:
-        raise errors.mismatch("empty_page", "Stripe says that there is more, on a page with nothing to go on from.")
+        raise answers.mismatch("empty_page", "Stripe says that there is more, on a page with nothing to go on from.")
     last = entries[-1].get("id") if isinstance(entries[-1], dict) else None
     if not isinstance(last, str) or not last:
-        raise errors.mismatch("missing:id", "The last entry of the page has no id to go on from.", field="id")
+        raise answers.mismatch("missing:id", "The last entry of the page has no id to go on from.", field="id")
     if last == after:
-        raise errors.mismatch("repeated_cursor", "Stripe answered the same place in the list again.", field="id")
+        raise answers.mismatch("repeated_cursor", "Stripe answered the same place in the list again.", field="id")
     return {"starting_after": last, "created_from": int(created_from.timestamp()) if created_from else None}
 
 

@@ -1,12 +1,12 @@
 """Requests to Stripe's API, and the settings that they need."""
 
 from datetime import datetime
-from ipaddress import ip_address
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from integrations.providers.address import safe_address
 from integrations.providers.base import RECEIVES_SECRETS, Access, Request, Response, Transport
 from integrations.providers.stripe.errors import classify
 
@@ -41,37 +41,21 @@ class StripeSettings(BaseModel):
     page_size: int = Field(default=100, ge=1, le=100, title="Objects per page")
     timeout: float = Field(default=20, gt=0, le=80, title="Seconds to wait for an answer")
 
-    @field_validator("api_base")
-    @classmethod
-    def _is_safe(cls, address: str) -> str:
-        parts = urlsplit(address)
-        if parts.query or parts.fragment or parts.username or parts.password or parts.path.strip("/"):
-            raise ValueError("give scheme, host and port only")
-        if not parts.hostname or parts.port == 0:
-            raise ValueError("there is no host in it")
-        if parts.scheme != "https" and not (parts.scheme == "http" and _is_this_machine(parts.hostname)):
-            raise ValueError("use https; plain http is for a server on this machine only")
-        return address.rstrip("/")
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    _safe = field_validator("api_base")(safe_address)
 
 
 def get(access: Access, transport: Transport, path: str, query: tuple[tuple[str, str], ...] = ()) -> Response:
     """Send one GET and return whatever is answered; the transport raises `Fault` when nothing is."""
-    settings = settings_of(access)
-    headers = {
+    return transport(Request("GET", settings_of(access).api_base + path, query, headers(access)))
+
+
+def headers(access: Access) -> dict[str, str]:
+    """Return the headers of every request."""
+    return {
         "authorization": f"Bearer {access.secrets[API_KEY]}",
         "stripe-version": API_VERSION,
         "accept": "application/json",
     }
-    return transport(Request("GET", settings.api_base + path, query, headers))
 
 
 def get_well(access: Access, transport: Transport, path: str, query: tuple[tuple[str, str], ...] = ()) -> Response:

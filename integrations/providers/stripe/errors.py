@@ -7,18 +7,12 @@ Stripe's own messages are never repeated: they quote what was sent, such as an e
 """
 
 import json
-import math
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 
 from integrations.failures.categories import Category, Fault
+from integrations.providers.answers import ODD, retry_after
 from integrations.providers.base import Response
-
-_LONGEST_WAIT = 24 * 3600.0
-ODD: Final = re.compile(r"[^\w.\[\]-]", re.ASCII)
 
 _BY_STATUS: Final[dict[int, tuple[Category, str]]] = {
     401: (Category.AUTHENTICATION, "Stripe does not accept the API key"),
@@ -107,35 +101,3 @@ def is_missing(response: Response) -> bool:
         "code" not in error and b"Unrecognized request URL" not in response.body
     )
     return response.status == 404 and error.get("type") == "invalid_request_error" and told
-
-
-def retry_after(response: Response) -> float | None:
-    """Return the seconds for which the answer asks to wait, given in seconds or as a date; None if not at all."""
-    asked = response.headers.get("retry-after", "").strip()
-    if not asked:
-        return None
-    try:
-        seconds = float(asked)
-    except ValueError:
-        until = http_date(asked)
-        seconds = (until - as_of(response)).total_seconds() if until else math.nan
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), _LONGEST_WAIT)
-
-
-def as_of(response: Response) -> datetime:
-    """Return the provider's clock at the answer, whole seconds; ours where it tells none."""
-    return http_date(response.headers.get("date", "")) or response.received_at
-
-
-def http_date(text: str) -> datetime | None:
-    """Read an HTTP date, None where `text` is none."""
-    try:
-        moment = parsedate_to_datetime(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def mismatch(code: str, message: str, *, field: str = "", value: Any = "") -> Fault:
-    """Return a contract mismatch: an answer or event that is not as Stripe documents it."""
-    return Fault(Category.CONTRACT, code, message, field, str(value)[:80])

@@ -1,37 +1,17 @@
 """Reading Stripe's JSON: objects, lists and events, each as pieces of evidence."""
 
-import json
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from integrations.failures.categories import Fault
+from integrations.providers.answers import ODD, mismatch, name_in
 from integrations.providers.base import Item
-from integrations.providers.stripe.errors import ODD, mismatch
 from integrations.providers.stripe.events import CARRIES, IGNORED, POINTS_TO
 
 _LONGEST: Final = 120
 _LONGEST_ID: Final = 255
 _LAST_SECOND: Final = 253_402_300_799
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
-
-
-def read_json(body: bytes) -> Any:
-    """Return the JSON value in `body`. Raises `Fault` (contract mismatch) where it holds none."""
-    try:
-        return _decode(body.decode())
-    except UnicodeDecodeError:
-        raise mismatch("not_utf8", "The body is not UTF-8.") from None
-    except (ValueError, RecursionError):
-        raise mismatch("malformed_json", "The body is not JSON, or only the beginning of it.") from None
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decode: Final = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
 def read_event(event: Any, at: str) -> Item:
@@ -42,8 +22,8 @@ def read_event(event: Any, at: str) -> Item:
     """
     if not isinstance(event, dict) or event.get("object") != "event":
         raise mismatch("wrong_object", "The body is JSON and not an event of Stripe's.")
-    event_id = _name(event, "id", _LONGEST)
-    event_type = _name(event, "type", _LONGEST)
+    event_id = name_in(event, "id", _LONGEST)
+    event_type = name_in(event, "type", _LONGEST)
     occurred_at = _time(event)
     try:
         return _content(event, event_id, event_type, occurred_at, at)
@@ -64,7 +44,7 @@ def _content(event: dict[str, Any], event_id: str, event_type: str, occurred_at:
     if event_type in POINTS_TO:
         return _pointer(event_id, event_type, occurred_at, resource, obj)
     _check_object(obj, resource)
-    external_id = _name(obj, "id", _LONGEST_ID)
+    external_id = name_in(obj, "id", _LONGEST_ID)
     deleted = event_type.endswith(".deleted")
     return Item(event_id, event_type, resource, external_id, occurred_at, f"{at}/data/object", obj, deleted=deleted)
 
@@ -76,7 +56,7 @@ def _pointer(event_id: str, event_type: str, occurred_at: datetime, resource: st
     if target is None:
         said = f"its {obj.get('object', 'object')} belongs to no {resource.replace('_', ' ')}"
         return Item(event_id, event_type, "", "", occurred_at, "", {}, ignored=said)
-    external_id = _name({"id": target}, "id", _LONGEST_ID)
+    external_id = name_in({"id": target}, "id", _LONGEST_ID)
     return Item(event_id, event_type, resource, external_id, occurred_at, "", {})
 
 
@@ -85,7 +65,7 @@ def read_object(obj: Any, resource: str, at: str, as_of: datetime) -> Item:
     if not isinstance(obj, dict):
         raise mismatch("wrong_object", f"Stripe answered something that is no {resource}.")
     _check_object(obj, resource)
-    external_id = _name(obj, "id", _LONGEST_ID)
+    external_id = name_in(obj, "id", _LONGEST_ID)
     deleted = obj.get("deleted") is True
     return Item("", "", resource, external_id, as_of, at, obj, exact=True, deleted=deleted)
 
@@ -105,15 +85,6 @@ def _check_object(obj: Mapping[str, Any], resource: str) -> None:
         name = obj.get("object")
         found = ODD.sub("_", name[:40]) if isinstance(name, str) else "thing without a name"
         raise mismatch("wrong_object", f"There is a {found} where a {resource} belongs.", field="object", value=found)
-
-
-def _name(obj: Mapping[str, Any], key: str, longest: int) -> str:
-    value = obj.get(key)
-    if value is None:
-        raise mismatch(f"missing:{key}", f"There is no {key}.", field=key)
-    if not isinstance(value, str) or not 0 < len(value) <= longest or _UNSTORABLE.search(value):
-        raise mismatch(f"wrong_type:{key}", f"The {key} is not a text of 1 to {longest} characters.", field=key)
-    return value
 
 
 def _time(event: Mapping[str, Any]) -> datetime:

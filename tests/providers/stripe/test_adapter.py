@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from integrations.providers.base import Access, Request, Response
+from integrations.providers.base import Access, Intent, Request, Response
 from integrations.providers.stripe.adapter import StripeAdapter
 from integrations.providers.stripe.client import StripeSettings
 from tests.providers.conformance import PERSONAL, Conformance, answer
@@ -72,3 +72,35 @@ class TestStripe(Conformance):
         return stripe_error(
             404, type="invalid_request_error", code="resource_missing", param="id", message="No such customer: 'x_1'"
         )
+
+    def intents(self) -> dict[str, list[Intent]]:
+        return {
+            "refund.create": [
+                Intent("op-refund-1", "refund.create", "", {"payment": "pi_1", "amount": 1250, "currency": "EUR"})
+            ],
+            "invoice.void": [Intent("op-void-1", "invoice.void", "in_1", {})],
+        }
+
+    def answered(self, intents: Sequence[Intent], refused: Sequence[int] = ()) -> Response:
+        if refused:
+            return stripe_error(400, type="invalid_request_error", code="charge_already_refunded")
+        (intent,) = intents
+        return answer(made(intent))
+
+    def world(self, intents: Sequence[Intent], *, done: bool) -> Callable[[Request], Response]:
+        def reply(request: Request) -> Response:
+            if "/invoices/" in request.url:
+                return answer({**made(intents[0]), "status": "void" if done else "open"})
+            others = [{"id": f"re_{n}", "object": "refund", "metadata": {}} for n in range(2)]
+            ours = [made(intent) for intent in intents] if done else []
+            first = ("starting_after", "re_1") not in request.query
+            return answer({"object": "list", "data": others if first else ours, "has_more": first})
+
+        return reply
+
+
+def made(intent: Intent) -> dict[str, Any]:
+    """The object that comes of an intent."""
+    if intent.action == "invoice.void":
+        return {"id": intent.external_id, "object": "invoice", "status": "void", "metadata": {}}
+    return {"id": "re_ours", "object": "refund", "metadata": {"operation_id": intent.operation_id}}

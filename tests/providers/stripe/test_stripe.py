@@ -14,11 +14,11 @@ from stripe.params import _webhook_endpoint_create_params
 
 from integrations.boundary.mapping import Mapped, apply, load_document
 from integrations.failures.categories import Category, Fault
-from integrations.providers.base import Access, Adapter, UnusableEvent
+from integrations.providers.base import Access, Adapter
 from integrations.providers.stripe.adapter import MAPPING, StripeAdapter
 from integrations.providers.stripe.client import API_VERSION, StripeSettings
 from integrations.providers.stripe.events import CARRIES, IGNORED, POINTS_TO
-from tests.providers.conformance import NOW, FakeTransport, always, answer
+from tests.providers.conformance import NOW, FakeTransport, always, answer, attempt
 from tests.providers.stripe.test_adapter import PAYLOADS, event_bodies, payload, stripe_error
 
 ADAPTER: Adapter = StripeAdapter()
@@ -27,7 +27,7 @@ DOCUMENT = load_document(MAPPING)
 
 
 def mapped(name: str) -> Mapped:
-    item = ADAPTER.parse((PAYLOADS / f"{name}.json").read_bytes(), NOW)
+    (item,) = ADAPTER.parse((PAYLOADS / f"{name}.json").read_bytes(), NOW)
     return apply(DOCUMENT, item.resource, item.obj, deleted=item.deleted)
 
 
@@ -159,7 +159,7 @@ def test_what_was_refunded_is_known_where_the_charge_is_expanded() -> None:
 
 
 def test_a_refunded_charge_says_that_its_payment_changed() -> None:
-    item = ADAPTER.parse(event_bodies()["charge.refunded"], NOW)
+    (item,) = ADAPTER.parse(event_bodies()["charge.refunded"], NOW)
 
     assert item.thin
     assert (item.resource, item.external_id) == ("payment_intent", "pi_3SVx8aKz3bT9mQeA0ZnUyL4f")
@@ -169,7 +169,7 @@ def test_a_refunded_charge_without_payment_is_ignored() -> None:
     event = payload("charge.refunded")
     event["data"]["object"]["payment_intent"] = None
 
-    item = ADAPTER.parse(json.dumps(event).encode(), NOW)
+    (item,) = ADAPTER.parse(json.dumps(event).encode(), NOW)
 
     assert item.ignored
     assert not item.thin
@@ -200,20 +200,21 @@ def test_a_refunded_charge_without_payment_is_ignored() -> None:
 def test_an_event_of_another_shape_is_a_contract_mismatch(key: str, value: Any, code: str) -> None:
     event = {**payload("customer.created"), key: value}
 
-    with pytest.raises(Fault) as caught:
-        ADAPTER.parse(json.dumps(event).encode(), NOW)
+    found = attempt(lambda: ADAPTER.parse(json.dumps(event).encode(), NOW))
+    fault = found if isinstance(found, Fault) else found[0].fault
 
-    assert (caught.value.category, caught.value.code) == (Category.CONTRACT, code)
+    assert fault is not None
+    assert (fault.category, fault.code) == (Category.CONTRACT, code)
 
 
 def test_an_event_without_a_usable_object_keeps_its_identity() -> None:
     event = {**payload("customer.created"), "data": None}
 
-    with pytest.raises(UnusableEvent) as caught:
-        ADAPTER.parse(json.dumps(event).encode(), NOW)
+    (item,) = ADAPTER.parse(json.dumps(event).encode(), NOW)
 
-    assert caught.value.item.event_id == event["id"]
-    assert caught.value.item.occurred_at == datetime.fromtimestamp(event["created"], UTC)
+    assert item.fault is not None
+    assert item.event_id == event["id"]
+    assert item.occurred_at == datetime.fromtimestamp(event["created"], UTC)
 
 
 # Lists

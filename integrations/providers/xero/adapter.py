@@ -1,0 +1,262 @@
+"""Xero: contacts, sales invoices, payments and credit notes of one organisation, read and written.
+
+Lists are paged by number and filtered by `If-Modified-Since`. They hold what was deleted, with a status that says so.
+Webhooks are thin: they name what changed, and there are none about payments; the next resync brings those.
+
+A webhook tells of every organisation that uses the app. What is another's is not found here, and nothing comes of it.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from importlib.resources import files
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
+
+from pydantic import BaseModel
+
+from integrations.failures.categories import Category, Fault
+from integrations.providers import answers
+from integrations.providers.answers import read_json
+from integrations.providers.base import (
+    Access,
+    ActionSpec,
+    Effect,
+    Found,
+    Intent,
+    Item,
+    Limits,
+    Page,
+    Remaining,
+    Request,
+    Response,
+    SecretSpec,
+    StreamSpec,
+    Transport,
+)
+from integrations.providers.xero import client, effects, errors, signature, writing
+from integrations.providers.xero.client import API_VERSION, ENDPOINTS, XeroSettings, settings_of
+from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_list, read_object, read_webhook
+
+MAPPING: Final = files("integrations.providers.xero").joinpath("mapping.toml").read_bytes()
+_SITE: Final = "https://go.xero.com"
+_PAGES: Final = {
+    "contact": "/app/contacts/contact/",
+    "invoice": "/AccountsReceivable/View.aspx?InvoiceID=",
+    "payment": "/Bank/ViewTransaction.aspx?bankTransactionID=",
+    "credit_note": "/AccountsReceivable/ViewCreditNote.aspx?creditNoteID=",
+}
+_SENSITIVE: Final = """
+AccountNumber AddressLine1 AddressLine2 AddressLine3 AddressLine4 AttentionTo BankAccountDetails BankAccountNumber
+City CompanyNumber Country EmailAddress FirstName LastName Name OnlineInvoiceUrl PhoneAreaCode PhoneCountryCode
+PhoneNumber PostalCode Region SkypeUserName TaxNumber TrackingCategoryName Url Website XeroNetworkKey
+"""
+
+
+def _statuses() -> dict[str, dict[str, str]]:
+    return {name: table["states"] for name, table in tomllib.loads(MAPPING.decode()).items()}
+
+
+class XeroAdapter:
+    """Answers the engine's questions about Xero. Holds no state."""
+
+    slug: ClassVar[str] = "xero"
+    title: ClassVar[str] = "Xero"
+    api_version: ClassVar[str] = API_VERSION
+    settings_schema: ClassVar[type[BaseModel]] = XeroSettings
+    secrets: ClassVar[tuple[SecretSpec, ...]] = (
+        SecretSpec(
+            name="client_secret",
+            title="Client secret",
+            hint="Of the app at developer.xero.com, under Configuration",
+            verified_by="call",
+            pattern=r"\S{8,200}",
+        ),
+        SecretSpec(
+            name="refresh_token",
+            title="Refresh token",
+            hint="The newest that the app was given for this organisation, with the scopes offline_access, "
+            "accounting.contacts and accounting.transactions; afterwards it is used by nobody else",
+            verified_by="call",
+            pattern=r"\S{8,1800}",
+        ),
+        SecretSpec(
+            name="webhook_key",
+            title="Webhook key",
+            hint="Shown at the app's webhooks at developer.xero.com",
+            verified_by="delivery",
+            pattern=r"\S{8,200}",
+        ),
+    )
+    streams: ClassVar[tuple[StreamSpec, ...]] = (
+        StreamSpec("contact", "customer", "Contacts", every=900, fresh_within=3600),
+        StreamSpec("invoice", "invoice", "Invoices", every=900, fresh_within=3600),
+        StreamSpec("payment", "payment", "Payments", every=900, fresh_within=3600),
+        StreamSpec("credit_note", "refund", "Credit notes", every=900, fresh_within=3600),
+    )
+    sensitive_fields: ClassVar[frozenset[str]] = frozenset(_SENSITIVE.split())
+    ignored_events: ClassVar[frozenset[str]] = IGNORED
+    #: https://developer.xero.com/documentation/webhooks/configuring-your-server: there is no body in the response.
+    silent_answers: ClassVar[bool] = True
+    statuses: ClassVar[Mapping[str, Mapping[str, str]]] = _statuses()
+    actions: ClassVar[Mapping[str, ActionSpec]] = writing.ACTIONS
+    #: Xero says that keys are remembered for minutes and not for how many.
+    key_lifetime: ClassVar[timedelta] = timedelta(minutes=5)
+    #: https://developer.xero.com/documentation/guides/oauth2/limits
+    limits: ClassVar[Limits] = Limits(per_minute=60, per_day=5000, at_once=5)
+
+    # -- writing
+
+    def compose(self, access: Access, intents: Sequence[Intent], key: str) -> Request:
+        """Return the request for intents of one action; a result comes for each of them, refused or not."""
+        action = intents[0].action
+        endpoint = ENDPOINTS[writing.endpoint_of(action)]
+        single = action == writing.DELETE
+        body = writing.body_of(settings_of(access), intents)
+        return Request(
+            method=writing.method_of(action),
+            url=client.url_of(access, writing.endpoint_of(action), intents[0].external_id if single else ""),
+            query=() if single else (("summarizeErrors", "false"),),
+            headers=client.headers(access, {"content-type": "application/json", "idempotency-key": key}),
+            body=body,
+            places=("",) if single else tuple(f"/{endpoint.path}/{place}" for place in range(len(intents))),
+        )
+
+    def effects(self, intents: Sequence[Intent], response: Response) -> list[Effect]:
+        """Read an answer: one effect for each intent, in order. Raises `Fault` where the whole was refused."""
+        fault = self.classify(response)
+        if fault:
+            raise fault
+        return effects.of_answer(intents, read_json(response.body))
+
+    def find_effect(self, access: Access, transport: Transport, intent: Intent) -> tuple[Response, Effect | None]:
+        """Look for what an intent made, by its operation id, or for the state of what it changed."""
+        resource = self.actions[intent.action].resource
+        if intent.action == writing.REFUND or not self.actions[intent.action].creates:
+            target = intent.content["credit_note"] if intent.action == writing.REFUND else intent.external_id
+            response, found = self.fetch(access, transport, resource, target)
+            item = found.item
+            return response, self._as_effect(intent, [item] if item else [])
+        response = client.get_well(access, transport, client.url_of(access, resource), _made_by(resource, intent))
+        entries = read_list(read_json(response.body), resource)
+        as_of, path = answers.as_of(response), ENDPOINTS[resource].path
+        items = [read_object(entry, resource, f"/{path}/{place}", as_of) for place, entry in enumerate(entries)]
+        return response, self._as_effect(intent, items)
+
+    def _as_effect(self, intent: Intent, items: Sequence[Item]) -> Effect | None:
+        """Return the first object that shows the effect of an intent."""
+        for item in items:
+            if self.shows(intent, item.obj):
+                return Effect(item.external_id, item.path, item.obj)
+        return None
+
+    def operation_of(self, resource: str, obj: Mapping[str, Any]) -> str:
+        """Return the operation id that an object carries, "" where it carries none."""
+        return effects.operation_of(resource, obj)
+
+    def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
+        """Say whether an object has the effect of an intent."""
+        return effects.shown(intent, obj)
+
+    # -- reading
+
+    def check(self, access: Access, transport: Transport) -> str:
+        """Prove the secrets; return the organisation's name. The app must have been admitted to it."""
+        tenant_id = settings_of(access).tenant_id
+        response = client.get_well(access, transport, f"{settings_of(access).api_base}/connections")
+        admitted = read_json(response.body)
+        if not isinstance(admitted, list):
+            raise answers.mismatch("wrong_object", "Xero answered something that is no list of organisations.")
+        for one in admitted:
+            if isinstance(one, dict) and str(one.get("tenantId")).lower() == tenant_id.lower():
+                name = one.get("tenantName")
+                return name if isinstance(name, str) and name else tenant_id
+        raise Fault(Category.AUTHORIZATION, "not_admitted", "The app was not admitted to this organisation.")
+
+    def list_page(
+        self, access: Access, transport: Transport, resource: str, cursor: dict[str, Any] | None, since: datetime | None
+    ) -> tuple[Response, Page]:
+        """Fetch one page of `resource`: what was created or changed after `since`, or everything."""
+        page, start = _place(cursor, since)
+        size = settings_of(access).page_size
+        response = client.get_well(
+            access,
+            transport,
+            client.url_of(access, resource),
+            client.list_query(resource, page, size),
+            client.modified_since(start),
+        )
+        answer = read_json(response.body)
+        entries = read_list(answer, resource)
+        as_of, path = answers.as_of(response), ENDPOINTS[resource].path
+        items = tuple(
+            read_object(entry, resource, f"/{path}/{place}", as_of)
+            for place, entry in enumerate(entries)
+            if is_ours(entry, resource)
+        )
+        more = has_more(answer, page, len(entries), size)
+        next_cursor = {"page": page + 1, "since": start.isoformat() if start else None} if more else None
+        return response, Page(items, next_cursor, as_of)
+
+    def fetch(self, access: Access, transport: Transport, resource: str, external_id: str) -> tuple[Response, Found]:
+        """Fetch one object as it is now. What is bought is none of ours: as if it were not there."""
+        response = client.get(access, transport, client.url_of(access, resource, external_id))
+        as_of = answers.as_of(response)
+        if errors.is_missing(response):
+            return response, Found(None, as_of)
+        fault = self.classify(response)
+        if fault:
+            raise fault
+        entries = read_list(read_json(response.body), resource)
+        if len(entries) != 1:
+            raise answers.mismatch("wrong_count", f"Xero answered {len(entries)} objects where one was asked for.")
+        item = read_object(entries[0], resource, f"/{ENDPOINTS[resource].path}/0", as_of)
+        if item.external_id.lower() != external_id.lower():
+            said = f"Xero answered another {resource} than was asked for."
+            raise answers.mismatch("wrong_object", said, field=ENDPOINTS[resource].id)
+        return response, Found(item if is_ours(item.obj, resource) else None, as_of)
+
+    # -- webhooks
+
+    def verify(self, body: bytes, headers: Mapping[str, str], secrets: list[str], now: datetime) -> int:
+        """Check a webhook's signature; return the index of the secret that fits. Raises `BadSignature`."""
+        return signature.verify(body, headers, secrets)
+
+    def parse(self, body: bytes, received_at: datetime) -> tuple[Item, ...]:
+        """Read a webhook: one item an event, none in an intent-to-receive check. Raises `Fault`."""
+        return read_webhook(read_json(body), received_at)
+
+    def classify(self, response: Response) -> Fault | None:
+        """Name what is wrong with an answer; None when it is a success."""
+        return errors.classify(response)
+
+    def remaining(self, response: Response) -> Remaining | None:
+        """Return what is left for the organisation this minute and today."""
+        return errors.remaining(response)
+
+    def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
+        """A link to Xero's own page about an object."""
+        endpoint = ENDPOINTS.get(resource)
+        external_id = obj.get(endpoint.id) if endpoint else None
+        if not isinstance(external_id, str) or not external_id:
+            return ""
+        return f"{_SITE}{_PAGES[resource]}{quote(external_id, safe='')}"
+
+
+def _place(cursor: dict[str, Any] | None, since: datetime | None) -> tuple[int, datetime | None]:
+    """Return (number of the page, changed since). A cursor keeps the start of its run."""
+    if cursor is None:
+        return 1, since
+    start = cursor.get("since")
+    return cursor["page"], datetime.fromisoformat(start) if start else None
+
+
+def _made_by(resource: str, intent: Intent) -> tuple[tuple[str, str], ...]:
+    """Return the query for objects that carry an operation id, whatever became of them."""
+    operation = intent.operation_id
+    if '"' in operation or "\\" in operation:
+        raise Fault(Category.VALIDATION, "content:operation_id", "Xero cannot search for this operation id.")
+    query = [("where", f'{ENDPOINTS[resource].operation}=="{operation}"'), ("page", "1")]
+    if resource == "contact":
+        query.append(("includeArchived", "true"))
+    return tuple(query)

@@ -1,0 +1,129 @@
+"""What came of intents: read from an answer, or recognised in an object as Xero shows it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from integrations.canonical.money import DECIMALS
+from integrations.failures.categories import Fault
+from integrations.providers.answers import mismatch
+from integrations.providers.base import Effect, Intent
+from integrations.providers.xero import errors, writing
+from integrations.providers.xero.client import ENDPOINTS
+from integrations.providers.xero.reading import amount_of, moment_of, read_list
+from integrations.providers.xero.writing import ACTIONS, DELETE, REFUND
+
+_LONGEST_OPERATION: Final = 50
+_OPEN: Final = frozenset({"AUTHORISED", "PAID"})
+_DRAFTS: Final = frozenset({"DRAFT", "SUBMITTED"})
+_UNDONE: Final = frozenset({"VOIDED", "DELETED"})
+
+
+def operation_of(resource: str, obj: Mapping[str, Any]) -> str:
+    """Return the operation id that an object carries, "" where it carries none."""
+    endpoint = ENDPOINTS.get(resource)
+    value = obj.get(endpoint.operation) if endpoint else None
+    return value if isinstance(value, str) and len(value) <= _LONGEST_OPERATION else ""
+
+
+def of_answer(intents: Sequence[Intent], answer: Any) -> list[Effect]:
+    """Read a batch's answer: one effect for each intent, in their order. Raises `Fault` (contract mismatch)."""
+    resource = writing.endpoint_of(intents[0].action)
+    elements = read_list(answer, resource)
+    if len(elements) != len(intents) or not all(isinstance(element, dict) for element in elements):
+        raise mismatch("wrong_count", f"Xero answered {len(elements)} results to {len(intents)} requests.")
+    places = _places(intents, elements)
+    return [_effect(intent, place, elements[place]) for intent, place in zip(intents, places, strict=True)]
+
+
+def _places(intents: Sequence[Intent], elements: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return where the result of each intent lies: by the mark that it carries, else by its order."""
+    endpoint = ENDPOINTS[writing.endpoint_of(intents[0].action)]
+    mark = endpoint.operation if ACTIONS[intents[0].action].creates else endpoint.id
+    wanted = [intent.operation_id if mark == endpoint.operation else intent.external_id for intent in intents]
+    found = {element.get(mark): place for place, element in enumerate(elements)}
+    if found.keys() >= set(wanted) and len(set(wanted)) == len(wanted):
+        return [found[name] for name in wanted]
+    if any(element.get(mark) in wanted and wanted[place] != element[mark] for place, element in enumerate(elements)):
+        raise mismatch("wrong_order", "Xero answered the results in an order that cannot be told.", field=mark)
+    return list(range(len(intents)))
+
+
+def _effect(intent: Intent, place: int, element: Mapping[str, Any]) -> Effect:
+    endpoint = ENDPOINTS[writing.endpoint_of(intent.action)]
+    path = f"/{endpoint.path}/{place}"
+    fault = _refusal(element)
+    external_id = intent.content["credit_note"] if intent.action == REFUND else element.get(endpoint.id)
+    if fault:
+        return Effect("", path, fault=fault)
+    if not isinstance(external_id, str) or not 0 < len(external_id) <= 255:
+        raise mismatch(f"missing:{endpoint.id}", "Xero answered a result without its id.", field=endpoint.id)
+    return Effect(external_id, path, element)
+
+
+def _refusal(element: Mapping[str, Any]) -> Fault | None:
+    """Return what is wrong with one element. Warnings stand beside what was done all the same."""
+    messages = errors.messages_of(element)
+    failed = element.get("StatusAttributeString") == "ERROR" or element.get("HasErrors") is True
+    if failed or messages:
+        return errors.refusal(messages or ["refused without a word"])
+    return None
+
+
+# -- recognising an effect
+
+
+def shown(intent: Intent, obj: Mapping[str, Any]) -> bool:
+    """Say whether an object of the action's resource has the effect of an intent."""
+    if intent.action == REFUND:
+        return payment_of(obj, intent.operation_id) is not None
+    if ACTIONS[intent.action].creates:
+        return operation_of(ACTIONS[intent.action].resource, obj) == intent.operation_id
+    if intent.action == DELETE or intent.action.endswith(".void"):
+        return obj.get("Status") in _UNDONE
+    if intent.action == "contact.update":
+        return _same_contact(intent.content, obj)
+    return _same_invoice(intent.content, obj)
+
+
+def payment_of(credit_note: Mapping[str, Any], operation_id: str) -> int | None:
+    """Return the place of the payment out of a credit note that carries an operation id."""
+    payments = credit_note.get("Payments")
+    for place, payment in enumerate(payments if isinstance(payments, list) else []):
+        if isinstance(payment, dict) and payment.get("Reference") == operation_id:
+            return None if payment.get("Status") == "DELETED" else place
+    return None
+
+
+def _same_contact(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
+    names = {"name": "Name", "email": "EmailAddress", "currency": "DefaultCurrency"}
+    return all(obj.get(theirs) == content[ours] for ours, theirs in names.items() if content.get(ours))
+
+
+def _same_invoice(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
+    contact = obj.get("Contact")
+    states = _DRAFTS if content.get("state") == "draft" else _OPEN
+    return (
+        obj.get("InvoiceNumber") == content.get("number")
+        and obj.get("CurrencyCode") == content.get("currency")
+        and isinstance(contact, dict)
+        and contact.get("ContactID") == content.get("customer")
+        and obj.get("Status") in states
+        and all(_same_amount(content, ours, obj.get(theirs)) for ours, theirs in _AMOUNTS)
+        and all(_same_day(content, ours, obj, theirs) for ours, theirs in _DAYS)
+    )
+
+
+_AMOUNTS: Final = (("subtotal", "SubTotal"), ("tax", "TotalTax"), ("total", "Total"))
+_DAYS: Final = (("issued_at", "Date"), ("due_at", "DueDate"))
+
+
+def _same_amount(content: Mapping[str, Any], field: str, theirs: Any) -> bool:
+    ours, currency = content.get(field), content.get("currency")
+    return type(ours) is int and currency in DECIMALS and amount_of(theirs) == writing.major(ours, currency)
+
+
+def _same_day(content: Mapping[str, Any], field: str, obj: Mapping[str, Any], name: str) -> bool:
+    if not content.get(field):
+        return True
+    moment = moment_of(obj.get(f"{name}String")) or moment_of(obj.get(name))
+    return moment is not None and f"{moment:%Y-%m-%d}" == writing.day_of(content, field)

@@ -1,0 +1,246 @@
+"""From canonical content to Xero's JSON. Pure: the same intents give the same bytes.
+
+Amounts are written as exact decimals from minor units; nothing passes through binary floating point.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from integrations.canonical.money import DECIMALS
+from integrations.failures.categories import Category, Fault
+from integrations.providers.base import ActionSpec, Intent
+from integrations.providers.xero.client import BATCH, ENDPOINTS, XeroSettings
+
+_LONGEST_TEXT: Final = 255
+_LONGEST_OPERATION: Final = 50
+
+_SPECS: Final = (
+    ActionSpec("contact.create", "contact", "Create contact", BATCH, creates=True),
+    ActionSpec("contact.update", "contact", "Update contact", BATCH),
+    ActionSpec("invoice.create", "invoice", "Create invoice", BATCH, creates=True),
+    ActionSpec("invoice.update", "invoice", "Update invoice", BATCH),
+    ActionSpec("invoice.void", "invoice", "Void invoice", BATCH),
+    ActionSpec("payment.create", "payment", "Enter payment", BATCH, creates=True),
+    ActionSpec("payment.delete", "payment", "Delete payment"),
+    ActionSpec("credit_note.create", "credit_note", "Create credit note", BATCH, creates=True),
+    # A payment out of a credit note: the credit note shows it.
+    ActionSpec("credit_note.refund", "credit_note", "Refund credit note", BATCH, creates=True),
+    ActionSpec("credit_note.void", "credit_note", "Void credit note", BATCH),
+)
+ACTIONS: Final[dict[str, ActionSpec]] = {spec.name: spec for spec in _SPECS}
+REFUND: Final = "credit_note.refund"
+DELETE: Final = "payment.delete"
+
+Element = dict[str, Any]
+
+
+def endpoint_of(action: str) -> str:
+    """Return the resource into whose list an action is written."""
+    return "payment" if action == REFUND else ACTIONS[action].resource
+
+
+def method_of(action: str) -> str:
+    """PUT makes and never changes; POST changes what is named."""
+    return "PUT" if ACTIONS[action].creates else "POST"
+
+
+def body_of(settings: XeroSettings, intents: Sequence[Intent]) -> bytes:
+    """Return the body that asks for intents of one action. Raises `Fault` (validation)."""
+    action = intents[0].action
+    elements = [_BUILDERS[action](settings, intent) for intent in intents]
+    whole = elements[0] if action == DELETE else {ENDPOINTS[endpoint_of(action)].path: elements}
+    return encoded(whole).encode()
+
+
+def encoded(value: Any) -> str:
+    """Return JSON in which a decimal stands as it is."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{json.dumps(name)}:{encoded(part)}" for name, part in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(encoded, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def major(minor: int, currency: str) -> Decimal:
+    """Return an amount in major units with as many decimals as its currency has."""
+    return Decimal(minor).scaleb(-DECIMALS[currency])
+
+
+# -- what content holds
+
+
+def _refused(field: str, said: str) -> Fault:
+    return Fault(Category.VALIDATION, f"content:{field}", f"The {field.replace('_', ' ')} {said}.", field=field)
+
+
+def _text(content: Mapping[str, Any], field: str, longest: int = _LONGEST_TEXT) -> str:
+    value = content.get(field)
+    if not isinstance(value, str) or not value.strip():
+        raise _refused(field, "is missing, and Xero needs it")
+    if len(value) > longest:
+        raise _refused(field, f"has more than the {longest} characters that Xero takes")
+    return value
+
+
+def _currency(content: Mapping[str, Any]) -> str:
+    code = _text(content, "currency")
+    if code not in DECIMALS:
+        raise _refused("currency", "is no ISO 4217 currency")
+    return code
+
+
+def _amount(content: Mapping[str, Any], field: str) -> Decimal:
+    minor = content.get(field)
+    if type(minor) is not int:
+        raise _refused(field, "is no whole number of minor units")
+    return major(minor, _currency(content))
+
+
+def day_of(content: Mapping[str, Any], field: str) -> str:
+    """Return the day in UTC of an RFC 3339 time. Raises `Fault`."""
+    try:
+        moment = datetime.fromisoformat(_text(content, field))
+        return f"{moment.astimezone(UTC):%Y-%m-%d}"
+    except (ValueError, OverflowError):
+        raise _refused(field, "is no RFC 3339 time") from None
+
+
+def _operation(intent: Intent) -> str:
+    if not 0 < len(intent.operation_id) <= _LONGEST_OPERATION:
+        raise _refused("operation_id", f"does not have 1 to {_LONGEST_OPERATION} characters")
+    return intent.operation_id
+
+
+def _target(intent: Intent) -> str:
+    if not intent.external_id:
+        raise _refused("external_id", "is missing: nothing says what to change")
+    return intent.external_id
+
+
+# -- elements
+
+
+def _contact(content: Mapping[str, Any]) -> Element:
+    element: Element = {"Name": _text(content, "name")}
+    if content.get("email"):
+        element["EmailAddress"] = _text(content, "email")
+    if content.get("currency"):
+        element["DefaultCurrency"] = _currency(content)
+    return element
+
+
+def _contact_create(_: XeroSettings, intent: Intent) -> Element:
+    return {"ContactNumber": _operation(intent), **_contact(intent.content)}
+
+
+def _contact_update(_: XeroSettings, intent: Intent) -> Element:
+    return {"ContactID": _target(intent), **_contact(intent.content)}
+
+
+def _invoice(settings: XeroSettings, content: Mapping[str, Any]) -> Element:
+    subtotal, tax, total = (_amount(content, field) for field in ("subtotal", "tax", "total"))
+    if subtotal + tax != total:
+        raise _refused("total", "is not the subtotal and the tax together, and Xero adds them up itself")
+    issued = day_of(content, "issued_at")
+    number = _text(content, "number")
+    line = {
+        "Description": f"Invoice {number}",
+        "Quantity": Decimal(1),
+        "UnitAmount": subtotal,
+        "LineAmount": subtotal,
+        "AccountCode": settings.sales_account,
+        "TaxType": settings.tax_type if tax else "NONE",
+        "TaxAmount": tax,
+    }
+    return {
+        "Contact": {"ContactID": _text(content, "customer")},
+        "InvoiceNumber": number,
+        "Date": issued,
+        "DueDate": day_of(content, "due_at") if content.get("due_at") else issued,
+        "CurrencyCode": _currency(content),
+        "LineAmountTypes": "Exclusive",
+        "LineItems": [line],
+        "Status": "DRAFT" if content.get("state") == "draft" else "AUTHORISED",
+    }
+
+
+def _invoice_create(settings: XeroSettings, intent: Intent) -> Element:
+    return {"Type": "ACCREC", "Reference": _operation(intent), **_invoice(settings, intent.content)}
+
+
+def _invoice_update(settings: XeroSettings, intent: Intent) -> Element:
+    return {"InvoiceID": _target(intent), **_invoice(settings, intent.content)}
+
+
+def _void(id_field: str) -> Callable[[XeroSettings, Intent], Element]:
+    def build(_: XeroSettings, intent: Intent) -> Element:
+        # Xero voids what was approved; a draft is deleted.
+        status = "DELETED" if intent.content.get("state") == "draft" else "VOIDED"
+        return {id_field: _target(intent), "Status": status}
+
+    return build
+
+
+def _payment(settings: XeroSettings, intent: Intent) -> Element:
+    content = intent.content
+    return {
+        "Account": {"Code": settings.payment_account},
+        "Date": day_of(content, "paid_at"),
+        "Amount": _amount(content, "amount"),
+        "Reference": _operation(intent),
+    }
+
+
+def _payment_create(settings: XeroSettings, intent: Intent) -> Element:
+    return {"Invoice": {"InvoiceID": _text(intent.content, "invoice")}, **_payment(settings, intent)}
+
+
+def _credit_note_refund(settings: XeroSettings, intent: Intent) -> Element:
+    return {"CreditNote": {"CreditNoteID": _text(intent.content, "credit_note")}, **_payment(settings, intent)}
+
+
+def _payment_delete(_: XeroSettings, intent: Intent) -> Element:
+    _target(intent)
+    return {"Status": "DELETED"}
+
+
+def _credit_note_create(settings: XeroSettings, intent: Intent) -> Element:
+    content = intent.content
+    number, amount = _text(content, "number"), _amount(content, "amount")
+    line = {
+        "Description": content.get("reason") or f"Refund {number}",
+        "Quantity": Decimal(1),
+        "UnitAmount": amount,
+        "LineAmount": amount,
+        "AccountCode": settings.sales_account,
+    }
+    return {
+        "Type": "ACCRECCREDIT",
+        "Reference": _operation(intent),
+        "Contact": {"ContactID": _text(content, "customer")},
+        "CreditNoteNumber": number,
+        "Date": day_of(content, "issued_at"),
+        "CurrencyCode": _currency(content),
+        "LineAmountTypes": "NoTax",
+        "LineItems": [line],
+        "Status": "AUTHORISED",
+    }
+
+
+_BUILDERS: Final[dict[str, Callable[[XeroSettings, Intent], Element]]] = {
+    "contact.create": _contact_create,
+    "contact.update": _contact_update,
+    "invoice.create": _invoice_create,
+    "invoice.update": _invoice_update,
+    "invoice.void": _void("InvoiceID"),
+    "payment.create": _payment_create,
+    DELETE: _payment_delete,
+    "credit_note.create": _credit_note_create,
+    REFUND: _credit_note_refund,
+    "credit_note.void": _void("CreditNoteID"),
+}

@@ -43,7 +43,8 @@ or with payments enabled: `090` bank, `880` clearing; sales are `200`), at most 
 Deleting a payment (POST `Payments/{id}` `{"Status": "DELETED"}`) brings the document back to AUTHORISED. A document
 with payments or allocations cannot be voided; PAID ones take a new number, reference, due date, url only; VOIDED and
 DELETED ones take nothing. A payment on a credit note shows it under `Invoice` with type ACCRECCREDIT, as Xero's
-contract does.
+contract does. A line without `TaxType` gets its account's (sales: OUTPUT, 10 %), unless `LineAmountTypes` is NoTax; a
+`TaxAmount` that is told is taken.
 `Idempotency-Key` (at most 128 characters): the first answer (200 or 400) again for 6 minutes; with other content 400.
 
 Limits per tenant: 60 in any 60 s, 5,000 in any 24 h, 5 at once; 10,000 in any 60 s for the app: 429 with `Retry-After`
@@ -55,8 +56,9 @@ The control plane: `/_sandbox/…`, JSON, refuses web pages
 `GET state`         `{client_id, client_secret, access_token, refresh_token, tenants: [{id, name, objects}], limits,
                     clock}`.
 `PUT limits`        any of `{enforced, minute, day, concurrent, app_minute}`; the windows begin anew.
-`PUT clock`         any of `{scale, advance, skew}`: limits, tokens and keys age `scale` times as fast, and by `advance`
-                    seconds at once; `skew` seconds are added to `UpdatedDateUTC`, `Date` and webhooks' dates.
+`PUT clock`         any of `{scale, advance, skew}`: limits count `scale` times as fast (tokens and keys do not);
+                    `advance` seconds pass at once for limits, tokens and keys; `skew` seconds are added to
+                    `UpdatedDateUTC`, `Date` and webhooks' dates.
 `GET effects`       `{total, created, changed, by_operation: {id: {created, changed}}, by_key: {…}, requests, throttled,
                     refreshes, …}`, all of it in `effects.py`; `?log=1` adds every single one.
 `DELETE effects`    counts begin anew.
@@ -81,7 +83,7 @@ The control plane: `/_sandbox/…`, JSON, refuses web pages
 `GET log`           the latest requests `{line, status, at, fault, key}`, `?limit=`.
 `DELETE data`       forgets objects, keys, effects, faults, webhooks; tenants, tokens, clock and limits stay.
 
-Where a request names a tenant (`?tenant=`), it may be left out while there is only one.
+Objects are those of the first tenant, unless `?tenant=` names another by id or name.
 
 Unlike Xero
 -----------

@@ -1,27 +1,34 @@
-"""The sandbox's two times: the one that limits, tokens and keys age by, and the one on its calendar."""
+"""The sandbox's times: by which limits count, by which tokens and keys age, and what its calendar says."""
 
 import time
 from datetime import UTC, datetime
 
 
 class Clock:
-    """`now()` ages things and can run fast; `stamp()` dates them and stays at the wall's time plus `skew`."""
+    """Three times. `paced()` counts for limits and can run fast, so that a test of them need not last for minutes;
+    `now()` ages tokens and keys; `stamp()` dates what happens, and is the wall's time plus `skew`."""
 
     def __init__(self) -> None:
         self.scale = 1.0
         self.skew = 0.0
         self._since = time.monotonic()
         self._base = time.time()
+        self._advanced = 0.0
         self._latest = datetime.fromtimestamp(0, UTC)
 
-    def now(self) -> float:
-        """Seconds since 1970 as limits, tokens and keys see them."""
+    def paced(self) -> float:
+        """Seconds since 1970 as limits see them."""
         return self._base + (time.monotonic() - self._since) * self.scale
 
+    def now(self) -> float:
+        """Seconds since 1970 as tokens and keys see them."""
+        return time.time() + self._advanced
+
     def set(self, *, scale: float | None = None, advance: float = 0.0, skew: float | None = None) -> None:
-        """Let `advance` seconds pass at once, and go on at `scale` times the real pace."""
-        self._base = self.now() + advance
+        """Let `advance` seconds pass at once for all but the calendar; limits go on at `scale` times the pace."""
+        self._base = self.paced() + advance
         self._since = time.monotonic()
+        self._advanced += advance
         if scale is not None:
             self.scale = scale
         if skew is not None:

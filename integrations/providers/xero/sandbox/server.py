@@ -52,7 +52,9 @@ class Sandbox:
             self.add_tenant(name)
 
     def add_tenant(self, name: str) -> Books:
-        """One more organisation, empty."""
+        """One more organisation, empty; the one of that name where there is one."""
+        if (found := self.tenants.get(tenant_of(name))) is not None:
+            return found
         books = Books(name, tenant_of(name), "EUR", self.clock)
         self.tenants[books.tenant_id] = books
         self.replays[books.tenant_id] = Replays()
@@ -117,9 +119,9 @@ class Sandbox:
         if tenant not in self.tenants:
             raise forbidden()
         try:
-            self.limits.enter(tenant, self.clock.now())
+            self.limits.enter(tenant, self.clock.paced())
         except Refused as error:
-            error.headers.update(self.limits.headers(tenant, self.clock.now()))
+            error.headers.update(self.limits.headers(tenant, self.clock.paced()))
             raise
         try:
             answer = await self._weathered(rule, request, tenant, body)
@@ -127,7 +129,7 @@ class Sandbox:
             answer = Answer(error.status, error.body, error.headers, error.kind)
         finally:
             self.limits.leave(tenant)
-        answer.headers = {**answer.headers, **self.limits.headers(tenant, self.clock.now())}
+        answer.headers = {**answer.headers, **self.limits.headers(tenant, self.clock.paced())}
         return answer
 
     async def _weathered(self, rule: Rule | None, request: web.BaseRequest, tenant: str, body: bytes) -> Answer:

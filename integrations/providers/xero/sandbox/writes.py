@@ -115,7 +115,7 @@ class Writing:
 
     def _wrong(self, element: JSON, error: Invalid) -> JSON:
         """What an element in error looks like: whatever names it, and the messages."""
-        names = (self.shelf.id_field, self.shelf.number, self.shelf.operation, "Type", "Name")
+        names = (self.shelf.id_field, self.shelf.number, self.shelf.operation, "Name")
         echo = {name: element[name] for name in names if isinstance(element.get(name), str)}
         flag = "HasErrors" if self.shelf.one in ("Invoice", "CreditNote") else "HasValidationErrors"
         messages = [{"Message": message} for message in error.messages]

@@ -1,7 +1,8 @@
 """One sandbox process for all tests here, emptied before each, and a client that speaks to it."""
 
+import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -78,6 +79,9 @@ class Api:
         return self.put("Payments", payment_of({"Invoice": {"InvoiceID": invoice["InvoiceID"]}}, amount, **more))
 
 
+MakeApi = Callable[..., Api]
+
+
 def invoice_of(contact_id: str, amount: float = 100.0, **more: Any) -> JSON:
     """The element of an invoice with one line."""
     return {
@@ -113,7 +117,18 @@ def sandbox(process: Sandbox) -> Sandbox:
 
 
 @pytest.fixture
-def api(sandbox: Sandbox) -> Iterator[Api]:
-    client = Api(sandbox)
-    with client.http:
-        yield client
+def clients() -> Iterator[MakeApi]:
+    """Makes clients of a sandbox, and of one of its tenants."""
+    with contextlib.ExitStack() as stack:
+
+        def make(sandbox: Sandbox, tenant: str = "") -> Api:
+            client = Api(sandbox, tenant)
+            stack.enter_context(client.http)
+            return client
+
+        yield make
+
+
+@pytest.fixture
+def api(sandbox: Sandbox, clients: MakeApi) -> Api:
+    return clients(sandbox)

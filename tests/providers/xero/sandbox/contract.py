@@ -47,7 +47,7 @@ def complaints(name: str, answer: Any) -> list[str]:
         for error in Draft4Validator(_schema(name)).iter_errors(answer)
     ]
     known = {field: value for field, value in answer.items() if field not in ENVELOPE}
-    return errors + list(_unknown(name, known, name))
+    return errors + _unknown(name, known, name)
 
 
 def _unknown(name: str, value: Any, at: str) -> list[str]:
@@ -75,17 +75,25 @@ def _unknown(name: str, value: Any, at: str) -> list[str]:
 SCHEMAS = {"Organisation": "Organisations"}
 
 
-def schema_of(path: str, status: int) -> str:
-    """The name of the schema of an answer."""
-    if status != 200:
-        return "Error"
-    resource = path.strip("/").split("/")
-    return "Allocations" if "Allocations" in resource else SCHEMAS.get(resource[0], resource[0])
+def schema_of(path: str) -> str:
+    """The name of the schema of what a path answers."""
+    words = path.strip("/").split("/")
+    return "Allocations" if "Allocations" in words else SCHEMAS.get(words[0], words[0])
+
+
+def refusal_complaints(one: str, answer: Any) -> list[str]:
+    """What the contract has against a 400. Its elements name fields of what they would have become, more of them than
+    the schema `Element` does, and with the values that were refused."""
+    found = complaints("Error", {**answer, "Elements": []})
+    for element in answer.get("Elements", []):
+        found += _unknown(one, element, one)
+    return found
 
 
 def check(method: str, path: str, answer: httpx.Response) -> None:
     """Fail when an answer is not as the contract has it; say nothing where the contract is not at hand."""
     if document() is None or answer.status_code not in (200, 400):
         return
-    found = complaints(schema_of(path, answer.status_code), answer.json())
+    name = schema_of(path)
+    found = complaints(name, answer.json()) if answer.is_success else refusal_complaints(name[:-1], answer.json())
     assert not found, f"{method} {path}: " + "; ".join(found[:5])

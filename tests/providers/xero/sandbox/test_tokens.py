@@ -125,7 +125,7 @@ def test_without_a_tenant_of_ours_nothing_is_shown(api: Api, tenant: str) -> Non
 def test_connections_lists_the_tenants_of_the_token(sandbox: Sandbox, api: Api) -> None:
     answer = httpx.get(f"{sandbox.url}/connections", headers={"Authorization": f"Bearer {api.access}"})
 
-    [connection] = answer.json()
+    connection = answer.json()[0]
     assert connection["tenantId"] == sandbox.tenant_id
     assert connection["tenantType"] == "ORGANISATION"
     assert connection["tenantName"] == "Northwind Books"

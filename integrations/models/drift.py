@@ -13,6 +13,7 @@ class DriftStatus(models.TextChoices):
     OPEN = "open"
     ACCEPTED = "accepted", "theirs accepted"
     IGNORED = "ignored"
+    PUSHED = "pushed", "ours sent"
     GONE = "gone", "no longer differs"
 
 

@@ -56,6 +56,8 @@ class Record(Owned):
                 condition=models.Q(open_drift__gt=0),
                 name="record_differs",
             ),
+            # Whether another customer of the connection is called the same.
+            models.Index(fields=["connection", "label"], condition=models.Q(kind="customer"), name="record_namesakes"),
             GinIndex(fields=["search"], name="record_search"),
         ]
 

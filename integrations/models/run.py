@@ -13,12 +13,13 @@ class RunKind(models.TextChoices):
     RESYNC = "resync", "resync"
     RECONCILE = "reconcile", "check"
     SCAN = "scan", "absence scan"
+    EXPORT = "export", "first export"
 
 
 #: What a bulk run waits for outside of them.
 OFF_PEAK = "the off-peak window"
 #: Runs that read all there is: they keep to the off-peak windows of their connection.
-BULK = frozenset({RunKind.SYNC, RunKind.SCAN})
+BULK = frozenset({RunKind.SYNC, RunKind.SCAN, RunKind.EXPORT})
 
 
 class Run(Owned, Work):

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, Literal, Protocol
 from pydantic import BaseModel
 
 from integrations.failures.categories import Fault
+from integrations.providers.exporting import Exporter
 
 #: Marks, as `json_schema_extra`, the setting that says to which address secrets are sent.
 RECEIVES_SECRETS: Final = "receives_secrets"
@@ -235,6 +236,8 @@ class Adapter(Protocol):
     #: For how long the provider surely remembers an idempotency key; zero where it knows none.
     key_lifetime: ClassVar[timedelta]
     limits: ClassVar[Limits]
+    #: How our records become its objects; None for a provider to which nothing is exported.
+    exporter: ClassVar[Exporter | None]
 
     def compose(self, access: Access, intents: Sequence[Intent], key: str) -> Request:
         """Return the request that asks for some intents of one action, under an idempotency key.

@@ -1,11 +1,13 @@
 """Asking the provider how things stand now, to compare: one record, or a whole connection."""
 
+from collections.abc import Sequence
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane, Record, Run, RunKind, Stream, WorkState
+from integrations.models import Connection, Lane, Record, Reference, Run, RunKind, Stream, WorkState
 from integrations.workflow import runs
 from integrations.workflow.errors import Refusal
 from integrations.workflow.wake import RUNS, after_commit
@@ -14,18 +16,29 @@ OPEN = (WorkState.READY, WorkState.LEASED, WorkState.WAITING)
 
 
 @transaction.atomic
-def check_record(record: Record, *, actor: Actor, reason: str = "") -> Run:
-    """Plan a comparison of one record with each provider that knows it; return the run.
+def check_record(record: Record, *, at: Connection | None = None, actor: Actor, reason: str = "") -> Run:
+    """Plan a comparison of one record with each provider that holds it, or at one connection alone.
 
-    One that is under way already is returned as it is. Raises `Refusal` for a disabled connection, or
-    when no provider knows the record.
+    Returns the run at its own provider, or at the connection that was named; one that is under way already is returned
+    as it is. Raises `Refusal` for a disabled connection, or when no provider knows the record.
     """
-    references = list(record.references.select_related("connection"))
+    found = record.references.select_related("connection").order_by("pk")
+    references = [r for r in found if at is None or r.connection_id == at.pk]
     if not references:
         raise Refusal("No provider knows this record, so there is nothing to compare with.")
-    connection = references[0].connection
-    _refuse_disabled(connection)
-    targets = [[r.resource, r.external_id] for r in references if r.connection_id == connection.pk]
+    connections = {r.connection_id: r.connection for r in references}
+    own = connections.get(record.connection_id, references[0].connection)
+    _refuse_disabled(own)
+    planned = {
+        pk: _check(record, [r for r in references if r.connection_id == pk], connection, actor, reason)
+        for pk, connection in connections.items()
+        if not connection.disabled_at
+    }
+    return planned[own.pk]
+
+
+def _check(record: Record, references: Sequence[Reference], connection: Connection, actor: Actor, reason: str) -> Run:
+    targets = [[r.resource, r.external_id] for r in references]
     under_way = Run.objects.filter(
         connection=connection, kind=RunKind.RECONCILE, state__in=OPEN, targets=targets
     ).first()

@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import Count, F, Q
 
 from integrations.canonical import DELETED
-from integrations.models import Connection, Drift, DriftStatus, Event, Record, Run
+from integrations.models import Connection, Drift, DriftStatus, Event, Record, Run, RunKind
 from integrations.models.drift import EXISTENCE
 from integrations.workflow.decide import Belief, differences
 from integrations.workflow.evidence import Read
@@ -110,8 +110,9 @@ def _write_one(comparison: Comparison, now: datetime) -> None:
 
 def _count_in_runs(comparisons: Sequence[Comparison]) -> None:
     """Add to what each check says of itself: objects compared, and those that differ."""
-    compared = Counter(c.event.run_id for c in comparisons if c.event.run_id)
-    differs = Counter(c.event.run_id for c in comparisons if c.event.run_id and c.differences)
+    checks = [(c.event.run, c) for c in comparisons if c.event.run and c.event.run.kind == RunKind.RECONCILE]
+    compared = Counter(run.pk for run, _ in checks)
+    differs = Counter(run.pk for run, comparison in checks if comparison.differences)
     for run_id in sorted(compared):
         Run.objects.filter(pk=run_id).update(
             compared=F("compared") + compared[run_id], differs=F("differs") + differs[run_id]

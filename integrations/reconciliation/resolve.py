@@ -24,7 +24,9 @@ from integrations.models import (
     WorkState,
 )
 from integrations.models.drift import EXISTENCE
+from integrations.reconciliation import pushing
 from integrations.reconciliation.compare import count_open
+from integrations.workflow import copies
 from integrations.workflow.belief import describe, transition
 from integrations.workflow.decide import Belief, Change, differences, lag_of
 from integrations.workflow.errors import Refusal
@@ -41,6 +43,7 @@ def accept(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
     Where the provider holds what we do not, the evidence of the check becomes a record. Raises `Refusal`.
     """
     rows = _open(drifts, reason)
+    pushing.refuse_locked(rows)
     by_record: dict[int | None, list[Drift]] = defaultdict(list)
     for drift in rows:
         by_record[drift.record_id].append(drift)
@@ -60,6 +63,16 @@ def ignore(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
     rows = _open(drifts, reason)
     _settle(rows, DriftStatus.IGNORED, actor, reason)
     _note(rows, "drift.ignored", "ignored", actor, reason)
+    return len(rows)
+
+
+@transaction.atomic
+def push(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
+    """Have ours sent to where it was exported, over theirs; return how many rows. Raises `Refusal`."""
+    rows = _open(drifts, reason)
+    pushing.send_ours(rows, actor=actor, reason=reason)
+    _settle(rows, DriftStatus.PUSHED, actor, reason)
+    _note(rows, "drift.pushed", "ours sent", actor, reason)
     return len(rows)
 
 
@@ -110,6 +123,7 @@ def _follow(record: Record, drifts: Sequence[Drift], actor: Actor, reason: str) 
         now=now,
     )
     Transition.objects.bulk_create([row])
+    copies.make_due([record.pk], [record.connection_id])
     tell([row], now)
     _see(record, drifts[0], evidence)
     _note_change(record, before, changes, drifts[0], actor, reason)

@@ -16,7 +16,7 @@ from integrations.health import rates
 from integrations.journal.write import Entry, append
 from integrations.models import Attempt, AttemptState, Command, Connection, Lane, Outcome, WorkState
 from integrations.providers.base import Effect, Response
-from integrations.workflow import known_there, stuck
+from integrations.workflow import copies, known_there, stuck
 from integrations.workflow.commands import entry_of
 from integrations.workflow.outcomes import had_no_effect
 from integrations.workflow.parcels import Parcel, intent_of
@@ -58,6 +58,7 @@ class Settlement:
             command.leased_by = command.leased_until = None
         update_rows(self.settled, COMMAND_FIELDS, where="AND t.leased_by = %s", params=[parcel.owner])
         known_there.note([c for c in self.settled if c.outcome in (Outcome.ACCEPTED, Outcome.CONFIRMED)], self.now)
+        copies.note(self.settled, self.now)
         grouping.note(self.failed, gone=grouping.open_failures_of(commands=self.gone))
         append(self.entries)
         stuck.recompute({c.record_id for c in self.settled if c.record_id and (c.tries > 1 or c.category)})

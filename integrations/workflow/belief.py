@@ -11,6 +11,7 @@ from django.db import connection as database
 
 from integrations.canonical import KINDS
 from integrations.models import Event, Link, Record, Reference, Transition
+from integrations.workflow import copies
 from integrations.workflow.decide import Belief, Change, Decision, Order, decide, lag_of, order_of
 from integrations.workflow.evidence import Read
 from integrations.workflow.messages import tell
@@ -233,6 +234,8 @@ class Board:
         update_rows(list(self.changed.values()), RECORD_FIELDS)
         update_rows(list(self.seen.values()), REFERENCE_FIELDS)
         insert_rows(self.transitions)
+        moved = [transition.record for transition in self.transitions]
+        copies.make_due({record.pk for record in moved}, {record.connection_id for record in moved})
         tell(self.transitions, self.now)
         links = list(self.links.values())
         insert_rows(links, conflict="ON CONFLICT (record_id, field) DO UPDATE SET target_id = EXCLUDED.target_id")

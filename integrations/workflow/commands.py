@@ -2,6 +2,9 @@
 
 import json
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -10,13 +13,14 @@ from django.utils import timezone
 
 from integrations.failures import grouping
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
+from integrations.journal.write import Entry, append, write
 from integrations.models import Command, Connection, Lane, Outcome, Record, Transition, WorkState
 from integrations.providers import get_adapter
 from integrations.providers.base import ActionSpec
-from integrations.workflow import known_there, stuck
+from integrations.workflow import copies, known_there, stuck
 from integrations.workflow.errors import Refusal
 from integrations.workflow.outcomes import follows
+from integrations.workflow.rows import insert_rows
 from integrations.workflow.wake import COMMANDS, after_commit
 
 #: Characters; as many as the shortest field holds in which a provider keeps it for us.
@@ -103,6 +107,68 @@ def _first(command: Command) -> Command:
     except IntegrityError:
         return same.get()
     return command
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One of many commands that are submitted together; see `submit`."""
+
+    record: Record
+    action: str
+    content: dict[str, Any]
+    operation_id: str
+    external_id: str = ""
+    summary: str = ""
+
+
+def submit_all(connection: Connection, wanted: Sequence[Wanted], *, actor: Actor) -> dict[int, Command | None]:
+    """Submit commands about one record each, by a few statements; return them by record id.
+
+    Call inside the transaction that wants them. None stands for one whose operation id has other content. Raises
+    `Refusal` for an action that the provider does not have.
+    """
+    if not wanted:
+        return {}
+    now, state = timezone.now(), WorkState.HELD if connection.paused_at else WorkState.READY
+    rows = [_of_many(connection, each, state, now, actor) for each in wanted]
+    ids = [row.operation_id for row in rows]
+    same = Command.objects.filter(tenant_id=connection.tenant_id, operation_id__in=ids)
+    known = set(same.values_list("operation_id", flat=True))
+    insert_rows(rows, conflict="ON CONFLICT (tenant_id, operation_id) DO NOTHING")
+    first = {command.operation_id: command for command in same}
+    append(
+        entry_of(command, Lane.COMMANDS, "command.submitted", f"Command: {command.summary}", actor=actor)
+        for operation_id, command in first.items()
+        if operation_id not in known
+    )
+    after_commit(COMMANDS)
+    return {
+        each.record.pk: first[row.operation_id]
+        if bytes(first[row.operation_id].content_hash) == row.content_hash
+        else None
+        for each, row in zip(wanted, rows, strict=True)
+    }
+
+
+def _of_many(connection: Connection, wanted: Wanted, state: str, now: datetime, actor: Actor) -> Command:
+    spec = spec_of(connection, wanted.action)
+    return Command(
+        tenant_id=connection.tenant_id,
+        environment=connection.environment,
+        connection=connection,
+        operation_id=wanted.operation_id,
+        content_hash=content_hash(connection, wanted.action, wanted.external_id, wanted.content),
+        action=wanted.action,
+        resource=spec.resource,
+        external_id=wanted.external_id,
+        content=wanted.content,
+        summary=(wanted.summary or spec.title)[:200],
+        record=wanted.record,
+        record_version=wanted.record.version,
+        state=state,
+        due_at=now,
+        asked_by=actor.name,
+    )
 
 
 def content_hash(connection: Connection, action: str, external_id: str, content: dict[str, Any]) -> bytes:
@@ -218,6 +284,7 @@ def _due(held: Command) -> None:
     held.due_at, held.tries, held.finished_at, held.category = timezone.now(), 0, None, ""
     held.save(update_fields=["state", "due_at", "tries", "finished_at", "category", "outcome", "outcome_reason",
                              "key_since"])  # fmt: skip
+    copies.note([held], timezone.now())
     _refresh(held)
     after_commit(COMMANDS)
 
@@ -225,6 +292,7 @@ def _due(held: Command) -> None:
 def _finish(held: Command, state: str, how: str) -> None:
     held.state, held.finished_at, held.waits_for = state, timezone.now(), ""
     held.save()
+    copies.note([held], timezone.now())
     grouping.resolve(grouping.open_failures_of(commands=[held.pk]), how)
     _refresh(held)
     # Whoever waited behind it goes on.

@@ -13,7 +13,7 @@ from integrations.failures import grouping
 from integrations.journal.write import Entry
 from integrations.models import OPEN_STATES, Command, Connection, Lane, Outcome, Reference
 from integrations.providers import get_adapter
-from integrations.workflow import known_there
+from integrations.workflow import copies, known_there
 from integrations.workflow.answers import COMMAND_FIELDS, confirm
 from integrations.workflow.belief import Board, Key, Known, key_of
 from integrations.workflow.commands import entry_of
@@ -118,5 +118,6 @@ class Echoes:
             return
         update_rows(self.confirmed, COMMAND_FIELDS)
         known_there.note(self.confirmed, self.now)
+        copies.note(self.confirmed, self.now)
         grouping.resolve(grouping.open_failures_of(commands=[c.pk for c in self.confirmed]), "Seen at the provider")
         after_commit(COMMANDS)

@@ -107,6 +107,8 @@ def _found(run: Run) -> str:
             f"{_name(run)} listed {run.items:,} objects in {run.pages:,} pages; {run.missing:,} of the {run.held:,} "
             f"that we hold were not among them: {run.gone:,} gone, {there:,} still there"
         )
+    if run.kind == RunKind.EXPORT:
+        return f"{_name(run)} to {run.connection.name} went through {run.items:,} records"
     return f"{_name(run)} read {run.items:,} objects in {run.pages:,} pages; {run.changed:,} were new evidence"
 
 

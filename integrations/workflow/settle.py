@@ -14,8 +14,9 @@ from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.health import rates
 from integrations.journal.write import Entry, append
-from integrations.models import Cause, Connection, DecisionWord, Event, Lane, Record, RunKind, WorkState
+from integrations.models import Cause, Connection, DecisionWord, Lane, Record, RunKind, WorkState
 from integrations.reconciliation.compare import Comparison, compare
+from integrations.reconciliation.copied import Copies
 from integrations.reconciliation.resolve import close_equal, close_found
 from integrations.workflow import refetch, stuck, waits
 from integrations.workflow.belief import Board, Key
@@ -23,6 +24,7 @@ from integrations.workflow.decide import Decision
 from integrations.workflow.echoes import Echoes
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
+from integrations.workflow.saying import came
 from integrations.workflow.work import LostLease, after_failure
 
 #: How often the provider is asked for an order that its times do not tell.
@@ -48,6 +50,8 @@ class Settlement:
     arrived: set[waits.Arrived] = field(default_factory=set)
     touched: list[Read] = field(default_factory=list)
     echoes: Echoes = field(default_factory=lambda: Echoes({}, timezone.now()))
+    copies: Copies = field(default_factory=Copies)
+    comparisons: list[Comparison] = field(default_factory=list)
 
 
 @transaction.atomic
@@ -56,10 +60,10 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     now = timezone.now()
     batch = Settlement(Board.load(reads, now), connections, now)
     batch.echoes = Echoes.load(reads, batch.board, connections, now)
-    comparisons = []
+    batch.copies = Copies.load(read for read in reads if batch.echoes.is_echo(read, batch.board))
     for read in reads:
         if is_comparison(read):
-            comparisons.append(_compare(batch, read))
+            _compare(batch, read)
         else:
             _take(batch, read)
         batch.entries += [(entry, None) for entry in batch.echoes.hear(read)]
@@ -67,7 +71,8 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     batch.echoes.write()
     _write_events(batch, reads, owner)
     _write_failures(batch, reads)
-    Comparison.write([found for found in comparisons if found], now)
+    Comparison.write(batch.comparisons, now)
+    batch.copies.write()
     _write_journal(batch)
     waits.wake(batch.arrived)
     refetch.ask(batch.wanted, now)
@@ -109,8 +114,7 @@ def _take(batch: Settlement, read: Read) -> None:
     elif read.fault:
         _fail(batch, read, read.fault)
     elif batch.echoes.is_echo(read, batch.board) and not read.pointer:
-        _close(batch, read, DecisionWord.UNCHANGED, "It shows what we put there: belief follows its own provider")
-        batch.board.see(read)
+        _hear(batch, read)
     elif read.pointer:
         _follow_pointer(batch, read)
     else:
@@ -196,25 +200,6 @@ def _close(batch: Settlement, read: Read, word: str, reason: str) -> None:
     )
 
 
-def came(event: Event) -> str:
-    """Say in words how the evidence came."""
-    if event.replays:
-        return "replayed"
-    words = {"webhook": "arrived", "page": "was read", "change log": "was found in the event log", "check": "was read"}
-    late = (event.received_at - event.occurred_at).total_seconds()
-    if event.source == "webhook" and late >= 5:
-        return f"arrived {lasted(late)} after it happened"
-    return words[event.source]
-
-
-def lasted(seconds: float) -> str:
-    """Say a length of time in its largest whole unit."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length:,.0f} {unit}"
-    return f"{seconds:.0f} s"
-
-
 def _decided(batch: Settlement, read: Read, word: str, reason: str) -> None:
     event = read.event
     event.decision, event.decision_reason, event.decided_at = word, reason, batch.now
@@ -296,16 +281,38 @@ def _wait_for_check(batch: Settlement, read: Read, decision: Decision) -> None:
         )  # fmt: skip
 
 
-def _compare(batch: Settlement, read: Read) -> Comparison | None:
+def _hear(batch: Settlement, read: Read) -> None:
+    """Evidence of what we put there: belief follows its own provider, and what differs from what was sent is drift."""
+    known = batch.board.known[read.key]
+    connection = batch.connections[read.event.connection_id]
+    comparison = batch.copies.compare(read, known.record, connection)
+    _close(batch, read, DecisionWord.UNCHANGED, "It shows what we put there: belief follows its own provider")
+    batch.board.see(read)
+    if comparison is None or not (comparison.differences or known.record.open_drift):
+        return
+    batch.comparisons.append(comparison)
+    if comparison.differences:
+        _note_comparison(batch, read, comparison)
+
+
+def _compare(batch: Settlement, read: Read) -> None:
     """Compare fetched evidence with belief; it becomes drift or a match, never belief by itself."""
     if read.fault:
         _fail(batch, read, read.fault)
-        return None
+        return
     known = batch.board.known.get(read.key)
-    if batch.board.overtook(read):
+    connection = batch.connections[read.event.connection_id]
+    if known and batch.echoes.is_echo(read, batch.board):
+        comparison = batch.copies.compare(read, known.record, connection)
+        if comparison is None:
+            _close(batch, read, DecisionWord.UNCHANGED, "It is being changed by us, or was since: nothing to compare")
+            return
+    elif batch.board.overtook(read):
         _outdated(batch, read)
-        return None
-    comparison = compare(read, known.record if known else None, batch.connections[read.event.connection_id])
+        return
+    else:
+        comparison = compare(read, known.record if known else None, connection)
+    batch.comparisons.append(comparison)
     word = DecisionWord.UNEXPECTED if comparison.differences else DecisionWord.UNCHANGED
     event = read.event
     event.state, event.finished_at, event.waits_for, event.category = WorkState.DONE, batch.now, "", ""
@@ -314,6 +321,10 @@ def _compare(batch: Settlement, read: Read) -> Comparison | None:
         batch.board.see(read)
     elif known:
         batch.board.checked(read)
+    _note_comparison(batch, read, comparison)
+
+
+def _note_comparison(batch: Settlement, read: Read, comparison: Comparison) -> None:
     _note(
         batch,
         read,
@@ -321,9 +332,8 @@ def _compare(batch: Settlement, read: Read) -> Comparison | None:
         "record.checked",
         comparison.summary,
         outcome="differs" if comparison.differences else "matches",
-        data={"fields": [d.field for d in comparison.differences], "run": event.run_id},
+        data={"fields": [d.field for d in comparison.differences], "run": read.event.run_id},
     )
-    return comparison
 
 
 def _outdated(batch: Settlement, read: Read) -> None:

@@ -24,7 +24,7 @@ from integrations.models import Attempt, Connection, Run, RunKind, Source, WorkS
 from integrations.models.run import BULK, OFF_PEAK
 from integrations.providers import get_adapter
 from integrations.providers.base import Item, Response
-from integrations.workflow import endings, scans, windows
+from integrations.workflow import endings, routes, scans, windows
 from integrations.workflow.sights import Asked, store
 from integrations.workflow.wake import EVENTS, RUNS, after_commit
 from integrations.workflow.work import LostLease, Verdict, after_failure, claim_run
@@ -70,6 +70,9 @@ def perform_next() -> bool:
 
 
 def _perform(run: Run, exchanges: Exchanges) -> None:
+    if run.kind == RunKind.EXPORT:
+        _export(run)
+        return
     connection, adapter = run.connection, get_adapter(run.connection.provider)
     access = access_of(connection)
     note_use(connection)
@@ -90,6 +93,26 @@ def _perform(run: Run, exchanges: Exchanges) -> None:
             return
         if monotonic() >= end:
             _hand_over(run)
+
+
+def _export(run: Run) -> None:
+    """Let everything become due that a first export is about; nobody is asked for anything here."""
+    end = monotonic() + TURN
+    while not _cancelled(run):
+        if _take_exports(run):
+            return
+        if monotonic() >= end:
+            _hand_over(run)
+
+
+@transaction.atomic
+def _take_exports(run: Run) -> bool:
+    """Take the next records and move the cursor, in one transaction; say whether these were the last."""
+    taken, run.cursor = routes.take_page(run)
+    _progress(run, taken, 0)
+    if run.cursor is None:
+        endings.finish(run)
+    return run.cursor is None
 
 
 def absent(resource: str, external_id: str, as_of: datetime) -> Item:

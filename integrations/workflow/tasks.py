@@ -9,7 +9,21 @@ from django.db import connection
 
 from integrations.configuration import credentials, subscriptions
 from integrations.journal.partitions import ensure_partitions
-from integrations.workflow import confirming, outbox, parcels, pause, process, runs, sending, sync, waits, wake, work
+from integrations.workflow import (
+    confirming,
+    copies,
+    export,
+    outbox,
+    parcels,
+    pause,
+    process,
+    runs,
+    sending,
+    sync,
+    waits,
+    wake,
+    work,
+)
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +66,14 @@ def send_deliveries() -> None:
         wake.send(wake.DELIVERIES)
 
 
+@shared_task(name=wake.EXPORTS)
+def plan_exports() -> None:
+    """Plan what is to be exported until nothing is due, or hand over after a turn."""
+    export.plan_due(seconds=TURN)
+    if export.is_due():
+        wake.send(wake.EXPORTS)
+
+
 @shared_task(name="integrations.sweep")
 def sweep() -> None:
     """Bring back what died, plan what is due, end what is over, and wake workers for what waits."""
@@ -67,11 +89,14 @@ def sweep() -> None:
     subscriptions.retire_due()
     credentials.prove_due()
     runs.schedule()
+    copies.ask_again()
     wake.send(wake.EVENTS)
     wake.send(wake.RUNS)
     wake.send(wake.COMMANDS)
     if outbox.is_due():
         wake.send(wake.DELIVERIES)
+    if export.is_due():
+        wake.send(wake.EXPORTS)
 
 
 @shared_task(name="integrations.verify_credential")

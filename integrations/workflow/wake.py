@@ -15,6 +15,7 @@ EVENTS = "integrations.process_events"
 RUNS = "integrations.perform_runs"
 COMMANDS = "integrations.send_commands"
 DELIVERIES = "integrations.send_deliveries"
+EXPORTS = "integrations.plan_exports"
 #: Seconds after which a wake-up is thrown away: while no worker ran, thousands would pile up before what is new.
 STALE = 60
 

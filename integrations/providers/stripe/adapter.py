@@ -37,6 +37,7 @@ from integrations.providers.base import (
     StreamSpec,
     Transport,
 )
+from integrations.providers.exporting import Exporter
 from integrations.providers.stripe import client, errors, signature, writing
 from integrations.providers.stripe.client import API_KEY, API_VERSION, StripeSettings
 from integrations.providers.stripe.events import IGNORED
@@ -105,6 +106,7 @@ class StripeAdapter:
     key_lifetime: ClassVar[timedelta] = timedelta(hours=24)
     #: https://docs.stripe.com/rate-limits (25 a second in test mode)
     limits: ClassVar[Limits] = Limits(per_minute=25 * 60)
+    exporter: ClassVar[Exporter | None] = None
 
     def compose(self, access: Access, intents: Sequence[Intent], key: str) -> Request:
         """Return the request for one intent: Stripe has no batches."""

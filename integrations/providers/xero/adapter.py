@@ -34,8 +34,10 @@ from integrations.providers.base import (
     StreamSpec,
     Transport,
 )
+from integrations.providers.exporting import Exporter
 from integrations.providers.xero import client, effects, errors, signature, writing
 from integrations.providers.xero.client import API_VERSION, ENDPOINTS, XeroSettings, settings_of
+from integrations.providers.xero.exporting import XeroExporter
 from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_list, read_object, read_webhook
 
 MAPPING: Final = files("integrations.providers.xero").joinpath("mapping.toml").read_bytes()
@@ -104,6 +106,7 @@ class XeroAdapter:
     key_lifetime: ClassVar[timedelta] = timedelta(minutes=5)
     #: https://developer.xero.com/documentation/guides/oauth2/limits
     limits: ClassVar[Limits] = Limits(per_minute=60, per_day=5000, at_once=5)
+    exporter: ClassVar[Exporter | None] = XeroExporter()
 
     # -- writing
 

@@ -1,0 +1,97 @@
+"""What an adapter says of exporting our records to its provider: plain data in, plain data out.
+
+Which canonical kind in which state asks for which action is the provider's business and stands in its folder;
+when that is asked, what it waits for and what a person decides is the engine's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an accepted action made or did: the object's id at the provider, and the content that was sent."""
+
+    external_id: str
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A record as an adapter sees it for an export, with the records that it refers to.
+
+    `data` is canonical. `source_id` is its id at its own provider, `external_id` that of its object here, "" where
+    there is none. `made` is what was accepted of it here, by action. `shown_state` is the product state in which it
+    was last seen here. `namesake`: an older record of its kind has the same label.
+    """
+
+    record_id: int
+    kind: str
+    state: str
+    data: Mapping[str, Any]
+    label: str
+    source_id: str = ""
+    external_id: str = ""
+    made: Mapping[str, Made] = field(default_factory=dict)
+    links: Mapping[str, "Part"] = field(default_factory=dict)
+    shown_state: str = ""
+    namesake: bool = False
+
+
+@dataclass(frozen=True)
+class Ask:
+    """An action is needed now. `external_id` is what it is done to, "" for one that creates."""
+
+    action: str
+    content: Mapping[str, Any]
+    external_id: str = ""
+
+
+@dataclass(frozen=True)
+class Await:
+    """The record that `part` is has to be there first."""
+
+    part: Part
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Nothing is to be done; `reason` says why where the record is not there, or not as it is here."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """It cannot be exported as it is; `reason` says why, and what a person may do."""
+
+    reason: str
+
+
+Plan = Ask | Await | Nothing | Impossible
+
+
+@dataclass(frozen=True)
+class Expected:
+    """How the provider is to show the object after what was made: one of some product states, and these fields."""
+
+    states: frozenset[str]
+    fields: Mapping[str, Any]
+
+
+class Exporter(Protocol):
+    """The rules of one provider. Pure: the same part gives the same plan."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The canonical kinds that the provider takes, in the order in which they need each other."""
+        ...
+
+    def plan(self, part: Part) -> Plan:
+        """Say what is to be done next for a record to be there as it is here."""
+        ...
+
+    def expected(self, part: Part) -> Expected | None:
+        """Say how its object is to look by what was made; None where nothing was."""
+        ...

@@ -1,0 +1,246 @@
+"""What becomes of our records in the books: invoices to contacts, payments on them, and credit notes for refunds.
+
+Xero adds up what it is given: the total is the sum of the lines and their tax, what is due follows from the
+payments. So an invoice goes there with its net amount, which is the total less the tax, whatever was taken off
+before. Days count there and no hours.
+https://developer.xero.com/documentation/api/accounting/invoices
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from integrations.canonical.money import DECIMALS, major_text
+from integrations.providers.exporting import Ask, Await, Expected, Impossible, Made, Nothing, Part, Plan
+
+#: Amounts are kept with as many decimals, whatever the currency has.
+_DECIMALS: Final = 2
+_LONGEST: Final = 255
+_GIVEN_UP: Final = frozenset({"void", "deleted"})
+
+
+class XeroExporter:
+    """The rules by which records go into the books."""
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds that the books take, in the order in which they need each other."""
+        return tuple(_PLANS)
+
+    def plan(self, part: Part) -> Plan:
+        """Say what is to be done next for a record to stand in the books as it does here."""
+        plan = _PLANS.get(part.kind)
+        return plan(part) if plan else Nothing(f"The books know no {part.kind}.")
+
+    def expected(self, part: Part) -> Expected | None:
+        """Say how its object is to look by what was made; None where nothing was."""
+        expect = _EXPECTED.get(part.kind)
+        return expect(part) if expect and part.made else None
+
+
+def _customer(part: Part) -> Plan:
+    sent = _sent(part, "contact.create", "contact.update")
+    if sent is None:
+        return Ask("contact.create", _contact(part))
+    if part.state == "deleted":
+        return Nothing("It was deleted here. Its contact stays, because documents name it.")
+    return _changed(part, "contact.update", _contact(part), sent.content)
+
+
+def _contact(part: Part) -> dict[str, Any]:
+    email = part.data.get("email")
+    name = (part.data.get("name") or "").strip() or email or part.source_id or part.label
+    if part.namesake:
+        # No two contacts may have the same name.
+        name = f"{name[: _LONGEST - 3 - len(part.source_id)]} ({part.source_id})"
+    content = {"name": name[:_LONGEST], "email": email, "currency": part.data.get("currency")}
+    return {field: value for field, value in content.items() if value}
+
+
+def _invoice(part: Part) -> Plan:
+    sent = _sent(part, "invoice.create", "invoice.update")
+    if sent is None:
+        return _new_invoice(part)
+    if part.state in _GIVEN_UP:
+        voided = "invoice.void" in part.made or part.shown_state in _GIVEN_UP
+        return Nothing("It is void here and there.") if voided else Ask("invoice.void", {}, part.external_id)
+    if part.state == "uncollectible":
+        return Nothing("It was given up here. The books ask for it until somebody writes it off there.")
+    content = _content_of_invoice(part)
+    return _changed(part, "invoice.update", content, sent.content) if isinstance(content, dict) else content
+
+
+def _new_invoice(part: Part) -> Plan:
+    if part.state == "draft":
+        return Nothing("It is a draft. It goes into the books once it is issued.")
+    if part.state in _GIVEN_UP:
+        return Nothing(f"It was {part.state} before it was exported: the books never need to know.")
+    content = _content_of_invoice(part)
+    return Ask("invoice.create", content) if isinstance(content, dict) else content
+
+
+def _content_of_invoice(part: Part) -> dict[str, Any] | Plan:
+    data, customer = part.data, part.links.get("customer")
+    if customer is None:
+        return Impossible("It names no customer, and an invoice in the books needs one. Give it one at its provider.")
+    if not customer.external_id:
+        return Await(customer)
+    wrong = _wrong_amount(data, "total", "tax")
+    if wrong:
+        return wrong
+    issued_at = data.get("issued_at") or data["created_at"]
+    return {
+        "number": data.get("number") or part.source_id,
+        "customer": customer.external_id,
+        "currency": data["currency"],
+        "subtotal": data["total"] - data["tax"],
+        "tax": data["tax"],
+        "total": data["total"],
+        "issued_at": issued_at,
+        "due_at": data.get("due_at") or issued_at,
+        "state": "open",
+    }
+
+
+def _payment(part: Part) -> Plan:
+    if "payment.create" in part.made:
+        return Nothing()
+    if part.state != "succeeded":
+        return Nothing(f"It is {part.state.replace('_', ' ')}: nothing was collected that the books could show.")
+    invoice = part.links.get("invoice")
+    if invoice is None:
+        return Nothing("It pays no invoice, and the books know payments on invoices only.")
+    if not invoice.external_id:
+        return Await(invoice)
+    wrong = _wrong_amount(part.data, "amount_received")
+    if wrong:
+        return wrong
+    content = {
+        "invoice": invoice.external_id,
+        "currency": part.data["currency"],
+        "amount": part.data["amount_received"],
+        "paid_at": invoice.data.get("paid_at") or part.data["created_at"],
+    }
+    return Ask("payment.create", content)
+
+
+def _refund(part: Part) -> Plan:
+    if "credit_note.refund" in part.made:
+        if part.state == "succeeded":
+            return Nothing()
+        return Impossible("The money came back after the books had it paid out. Take the credit note back there.")
+    if part.state != "succeeded":
+        return Nothing(f"It is {part.state}: nothing went back that the books could show.")
+    noted = part.made.get("credit_note.create")
+    if noted is None:
+        return _credit_note(part)
+    content = {
+        "credit_note": noted.external_id,
+        "currency": part.data["currency"],
+        "amount": part.data["amount"],
+        "paid_at": part.data["created_at"],
+    }
+    return Ask("credit_note.refund", content)
+
+
+def _credit_note(part: Part) -> Plan:
+    payment = part.links.get("payment")
+    invoice = payment.links.get("invoice") if payment else None
+    if payment is None or invoice is None:
+        return Nothing("Its payment is for no invoice, so the books have nothing to credit.")
+    if not payment.external_id:
+        return Await(payment)
+    customer = invoice.links.get("customer")
+    if customer is None or not customer.external_id:
+        return Await(invoice)
+    wrong = _wrong_amount(part.data, "amount")
+    if wrong:
+        return wrong
+    content = {
+        "number": part.source_id or f"refund {part.record_id}",
+        "customer": customer.external_id,
+        "currency": part.data["currency"],
+        "amount": part.data["amount"],
+        "issued_at": part.data["created_at"],
+    }
+    reason = part.data.get("reason")
+    return Ask("credit_note.create", {**content, "reason": reason} if reason else content)
+
+
+# -- the parts
+
+
+def _sent(part: Part, *actions: str) -> Made | None:
+    """Return what was made last by actions of which each writes the whole."""
+    return next((part.made[action] for action in reversed(actions) if action in part.made), None)
+
+
+def _changed(part: Part, action: str, content: dict[str, Any], sent: Mapping[str, Any]) -> Plan:
+    """Return the action where the books would look otherwise by it."""
+    same = all(_as_shown(name, value) == _as_shown(name, sent.get(name)) for name, value in content.items())
+    return Nothing() if same else Ask(action, content, part.external_id)
+
+
+def _wrong_amount(data: Mapping[str, Any], *fields: str) -> Plan | None:
+    """Return why amounts cannot stand in the books."""
+    currency = data["currency"]
+    step = 10 ** max(0, DECIMALS[currency] - _DECIMALS)
+    for name in fields:
+        minor = data[name]
+        said = f"{name.replace('_', ' ').capitalize()} is {major_text(minor, currency)} {currency}"
+        if minor < 0:
+            return Impossible(f"{said}: the books take no negative amount. Enter it there by hand.")
+        if minor % step:
+            return Impossible(f"{said}, and the books keep two decimals. Enter it there by hand.")
+    return None
+
+
+def _as_shown(name: str, value: Any) -> Any:
+    """Return a value as the books show it again: of a time, the day."""
+    if value is None or not name.endswith("_at"):
+        return value
+    return f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d}T00:00:00Z"
+
+
+def _shows(sent: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: _as_shown(name, sent[name]) for name in names if name in sent}
+
+
+def _expected_contact(part: Part) -> Expected | None:
+    sent = _sent(part, "contact.create", "contact.update")
+    return Expected(frozenset({"active"}), _shows(sent.content, "name", "email")) if sent else None
+
+
+def _expected_invoice(part: Part) -> Expected | None:
+    sent = _sent(part, "invoice.create", "invoice.update")
+    if sent is None:
+        return None
+    states = _GIVEN_UP if "invoice.void" in part.made else frozenset({"open", "paid"})
+    names = ("number", "customer", "currency", "subtotal", "tax", "total", "issued_at", "due_at")
+    return Expected(frozenset(states), _shows(sent.content, *names))
+
+
+def _expected_payment(part: Part) -> Expected | None:
+    sent = _sent(part, "payment.create")
+    return Expected(frozenset({"succeeded"}), _shows(sent.content, "invoice", "currency", "amount")) if sent else None
+
+
+def _expected_refund(part: Part) -> Expected | None:
+    sent = _sent(part, "credit_note.create")
+    paid_out = "credit_note.refund" in part.made
+    states = frozenset({"succeeded"} if paid_out else {"pending", "succeeded"})
+    return Expected(states, _shows(sent.content, "currency", "amount")) if sent else None
+
+
+_PLANS: Final[dict[str, Callable[[Part], Plan]]] = {
+    "customer": _customer,
+    "invoice": _invoice,
+    "payment": _payment,
+    "refund": _refund,
+}
+_EXPECTED: Final[dict[str, Callable[[Part], Expected | None]]] = {
+    "customer": _expected_contact,
+    "invoice": _expected_invoice,
+    "payment": _expected_payment,
+    "refund": _expected_refund,
+}

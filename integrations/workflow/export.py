@@ -1,0 +1,298 @@
+"""Planning exports: due copies are claimed, and what they need is submitted as commands, in one transaction."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+
+from django.db import connection as database
+from django.db import transaction
+from django.db.models import Count, Min
+from django.utils import timezone
+
+from integrations.failures.outline import outline
+from integrations.journal.actor import ENGINE
+from integrations.models import (
+    Connection,
+    Copy,
+    CopyState,
+    Drift,
+    DriftStatus,
+    Event,
+    Link,
+    Outcome,
+    Record,
+    Reference,
+    WorkState,
+)
+from integrations.providers import get_adapter
+from integrations.providers.base import Adapter
+from integrations.providers.exporting import Ask, Await, Exporter, Impossible, Made, Part
+from integrations.workflow import commands, copies, refetch
+from integrations.workflow.exporting import Standing, Step, next_step, operation_id
+from integrations.workflow.rows import update_rows
+from integrations.workflow.wake import EXPORTS, after_commit
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+#: What was looked at so long ago is looked at again before it is written over.
+FRESH = timedelta(minutes=5)
+#: From a record over what it refers to: a refund, its payment, the invoice, the customer.
+DEPTH = 4
+_FIELDS = ("state", "due_at", "reason", "waits_on", "asked_at", "command", "flying")
+
+# The connections for which something is to be planned, none preferred.
+TARGETS = """
+SELECT t.id FROM integrations_connection t
+WHERE t.disabled_at IS NULL AND EXISTS (
+    SELECT 1 FROM integrations_copy c JOIN integrations_route o ON o.id = c.route_id AND o.paused_at IS NULL
+    WHERE c.connection_id = t.id AND c.state = 'due' AND c.due_at <= now())
+ORDER BY random()
+"""
+CLAIM = """
+SELECT c.id FROM integrations_copy c JOIN integrations_route o ON o.id = c.route_id AND o.paused_at IS NULL
+WHERE c.connection_id = %s AND c.state = 'due' AND c.due_at <= now()
+ORDER BY c.due_at, c.id LIMIT %s FOR UPDATE OF c SKIP LOCKED
+"""
+# What is locked by somebody else is made due by them.
+WAKE = """
+UPDATE integrations_copy SET state = 'due', due_at = now() WHERE id IN (
+    SELECT id FROM integrations_copy WHERE connection_id = %s AND waits_on_id = ANY(%s)
+      AND state IN ('waiting', 'not needed') ORDER BY id FOR UPDATE SKIP LOCKED)
+"""
+
+
+@dataclass
+class Batch:
+    """Copies of one connection that are planned together, with what is known of them."""
+
+    connection: Connection
+    adapter: Adapter
+    exporter: Exporter
+    now: datetime
+    copies: list[Copy]
+    records: dict[int, Record] = field(default_factory=dict)
+    links: dict[int, dict[str, int]] = field(default_factory=dict)
+    others: dict[int, Copy] = field(default_factory=dict)
+    source_ids: dict[int, str] = field(default_factory=dict)
+    namesakes: dict[tuple[int, str], int] = field(default_factory=dict)
+    differs: dict[str, int] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    #: What is planned, by copy: set as it goes.
+    asked: list[tuple[Copy, Ask]] = field(default_factory=list)
+    looks: list[tuple[Connection, str, str]] = field(default_factory=list)
+    missing: dict[int, int] = field(default_factory=dict)
+
+
+def plan_due(*, seconds: float) -> int:
+    """Plan what is due, for so many seconds at most; return how many copies were planned."""
+    planned, end = 0, monotonic() + seconds
+    for pk in _targets():
+        connection = Connection.objects.get(pk=pk)
+        while monotonic() < end and (done := plan_batch(connection)):
+            planned += done
+    return planned
+
+
+def is_due() -> bool:
+    """Say whether anything is to be planned."""
+    return bool(_targets())
+
+
+def _targets() -> list[int]:
+    with database.cursor() as cursor:
+        cursor.execute(TARGETS)
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def plan_batch(connection: Connection) -> int:
+    """Plan the next due copies of a connection; return how many. One worker plans for a connection at a time."""
+    adapter = get_adapter(connection.provider)
+    if adapter.exporter is None:
+        return 0
+    with transaction.atomic():
+        with database.cursor() as cursor:
+            cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('exports'), %s)", [connection.pk])
+            if not cursor.fetchone()[0]:
+                return 0
+            cursor.execute(CLAIM, [connection.pk, BATCH])
+            ids = [pk for (pk,) in cursor.fetchall()]
+        rows = list(Copy.objects.filter(pk__in=ids).select_related("command", "record").order_by("due_at", "pk"))
+        if not rows:
+            return 0
+        batch = load(connection, adapter, adapter.exporter, rows, timezone.now())
+        for copy in rows:
+            _take(batch, copy, _decide(batch, copy))
+        _write(batch)
+    # By itself: it waits for nobody while it holds what others wait for.
+    copies.make_needed(batch.missing.keys(), set(batch.missing.values()))
+    return len(rows)
+
+
+# -- what is known
+
+
+def load(connection: Connection, adapter: Adapter, exporter: Exporter, rows: Sequence[Copy], now: datetime) -> Batch:
+    """Read everything that planning some copies needs, in a fixed number of queries."""
+    batch = Batch(connection, adapter, exporter, now, list(rows), {copy.record_id: copy.record for copy in rows})
+    ahead = set(batch.records)
+    for _ in range(DEPTH):
+        for record_id, name, target_id in Link.objects.filter(record_id__in=ahead).values_list(
+            "record_id", "field", "target_id"
+        ):
+            batch.links.setdefault(record_id, {})[name] = target_id
+        ahead = {pk for pk in _targets_of(batch, ahead) if pk not in batch.records}
+        if not ahead:
+            break
+        batch.records |= Record.objects.defer("search_text").in_bulk(ahead)
+    own = {copy.record_id: copy for copy in rows}
+    others = Copy.objects.filter(connection=connection, record_id__in=batch.records.keys() - own.keys())
+    batch.others = {copy.record_id: copy for copy in others} | own
+    _load_names(batch)
+    _load_sights(batch)
+    return batch
+
+
+def _targets_of(batch: Batch, record_ids: set[int]) -> set[int]:
+    return {target for pk in record_ids for target in batch.links.get(pk, {}).values()}
+
+
+def _load_names(batch: Batch) -> None:
+    """Read by which ids records go at their own provider, and which customers are called like older ones."""
+    sources = {record.connection_id for record in batch.records.values()}
+    rows = Reference.objects.filter(record_id__in=batch.records, connection_id__in=sources)
+    for record_id, connection_id, external_id in rows.order_by("-pk").values_list(
+        "record_id", "connection_id", "external_id"
+    ):
+        if batch.records[record_id].connection_id == connection_id:
+            batch.source_ids[record_id] = external_id
+    labels = {copy.record.label for copy in batch.copies if copy.record.kind == "customer"}
+    called = Record.objects.filter(kind="customer", connection_id__in=sources, label__in=labels)
+    oldest = called.order_by().values("connection_id", "label").annotate(first=Min("pk"))
+    batch.namesakes = {(row["connection_id"], row["label"]): row["first"] for row in oldest} if labels else {}
+
+
+def _load_sights(batch: Batch) -> None:
+    """Read what differs at the target, and about which objects evidence waits that we have not read."""
+    ids = [copy.external_id for copy in batch.copies if copy.external_id]
+    if not ids:
+        return
+    here = {"connection": batch.connection, "external_id__in": ids}
+    rows = Drift.objects.filter(**here, status=DriftStatus.OPEN).values("external_id").annotate(n=Count("pk"))
+    batch.differs = {row["external_id"]: row["n"] for row in rows.order_by()}
+    waiting = (WorkState.READY, WorkState.LEASED, WorkState.WAITING, WorkState.HELD)
+    batch.told = set(Event.objects.filter(**here, state__in=waiting).values_list("external_id", flat=True))
+
+
+def part_of(batch: Batch, record: Record, depth: int = DEPTH) -> Part:
+    """Return a record as the adapter sees it, with what it refers to."""
+    copy = batch.others.get(record.pk)
+    known = (copy and copy.made) or {}
+    linked = batch.links.get(record.pk, {}) if depth else {}
+    return Part(
+        record_id=record.pk,
+        kind=record.kind,
+        state=record.state,
+        data=record.data,
+        label=record.label,
+        source_id=batch.source_ids.get(record.pk, ""),
+        external_id=copy.external_id if copy else "",
+        made={action: Made(told["external_id"], told["content"]) for action, told in known.items()},
+        links={name: part_of(batch, batch.records[pk], depth - 1) for name, pk in linked.items()},
+        shown_state=copy.shown_state if copy else "",
+        namesake=batch.namesakes.get((record.connection_id, record.label), record.pk) < record.pk,
+    )
+
+
+# -- what is decided
+
+
+def _decide(batch: Batch, copy: Copy) -> Step:
+    """Return the next step of a copy; what an adapter did not foresee stops this one alone."""
+    part = part_of(batch, copy.record)
+    try:
+        plan = batch.exporter.plan(part)
+    except Exception as error:
+        log.error("The export of record %d cannot be planned: %s", copy.record_id, outline(error))
+        plan = Impossible(f"It cannot be planned ({type(error).__name__}). An engineer has to look at it.")
+    creates = isinstance(plan, Ask) and batch.adapter.actions[plan.action].creates
+    awaited = batch.others.get(plan.part.record_id) if isinstance(plan, Await) else None
+    if isinstance(plan, Await) and awaited is None:
+        other = batch.records[plan.part.record_id]
+        batch.missing[other.pk] = other.connection_id
+    return next_step(
+        part,
+        plan,
+        _standing(batch, copy),
+        target=batch.connection.name,
+        creates=creates,
+        awaited=awaited.state if awaited else "",
+    )
+
+
+def _standing(batch: Batch, copy: Copy) -> Standing:
+    command, blocked = copy.command, ""
+    given_up = (Outcome.FAILED, Outcome.CANCELLED)
+    if command and (command.state == WorkState.PARKED if copy.flying else command.outcome in given_up):
+        blocked = f"{command.summary}: {command.outcome_reason}"
+    fresh = copy.compared_at is not None and copy.compared_at >= batch.now - FRESH
+    return Standing(
+        flying=copy.flying,
+        blocked=blocked,
+        differs=batch.differs.get(copy.external_id, 0) if copy.external_id else 0,
+        fresh=fresh and copy.external_id not in batch.told,
+    )
+
+
+def _take(batch: Batch, copy: Copy, step: Step) -> None:
+    copy.state, copy.reason, copy.waits_on_id, copy.asked_at = step.state, step.reason, step.waits_on, None
+    if step.look:
+        copy.asked_at = batch.now
+        batch.looks.append((batch.connection, copy.resource, copy.external_id))
+    if step.ask:
+        batch.asked.append((copy, step.ask))
+
+
+# -- what is written
+
+
+def _write(batch: Batch) -> None:
+    wanted = [_wanted(batch, copy, ask) for copy, ask in batch.asked]
+    submitted = commands.submit_all(batch.connection, wanted, actor=ENGINE)
+    for copy, _ in batch.asked:
+        command = submitted[copy.record_id]
+        if command is None:
+            copy.state = CopyState.STOPPED
+            copy.reason = "Its operation id stands for something else. Export it again under a new one."
+        else:
+            copy.command, copy.flying = command, True
+    update_rows(batch.copies, _FIELDS)
+    copies.note([command for command in submitted.values() if command and command.sent_at], batch.now)
+    refetch.ask(batch.looks, batch.now)
+    _wake(batch)
+
+
+def _wanted(batch: Batch, copy: Copy, ask: Ask) -> commands.Wanted:
+    record, title = copy.record, batch.adapter.actions[ask.action].title
+    return commands.Wanted(
+        record=record,
+        action=ask.action,
+        content=dict(ask.content),
+        external_id=ask.external_id,
+        operation_id=operation_id(copy.route_id, record.pk, record.version, copy.round, ask.action),
+        summary=f"{title} for {record.kind} {record.label} in {batch.connection.name}",
+    )
+
+
+def _wake(batch: Batch) -> None:
+    """Let those go on that wait for records that are at the target by now, and those say so that wait in vain."""
+    told = (CopyState.STOPPED, CopyState.NOT_NEEDED)
+    there = [copy.record_id for copy in batch.copies if copy.external_id or copy.state in told]
+    if not there:
+        return
+    with database.cursor() as cursor:
+        cursor.execute(WAKE, [batch.connection.pk, there])
+        if cursor.rowcount:
+            after_commit(EXPORTS)

@@ -1,0 +1,73 @@
+"""What becomes of an export next. Pure: no database, no clock."""
+
+from dataclasses import dataclass
+
+from integrations.models.copy import CopyState
+from integrations.providers.exporting import Ask, Await, Impossible, Nothing, Part, Plan
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an export stands beside its plan.
+
+    `blocked` says why its newest command cannot go on without a person, `flying` that it is under way. `differs`
+    counts the open differences between what was sent and what the target shows; `fresh` says that it was looked at
+    just now, and nothing has told of a change since.
+    """
+
+    flying: bool = False
+    blocked: str = ""
+    differs: int = 0
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next state of a copy with its reason in words, and what is to be done for it.
+
+    `look`: the target is asked how the object stands. `waits_on`: the id of the record that has to be there first.
+    """
+
+    state: str
+    reason: str = ""
+    ask: Ask | None = None
+    look: bool = False
+    waits_on: int | None = None
+
+
+def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, creates: bool, awaited: str = "") -> Step:
+    """Return the next step of an export to `target`.
+
+    `creates` says that what is planned makes a new object; `awaited` is the state of the copy that it waits for. What
+    is there is written over only if it was looked at just now and stands as we left it: nobody's work is undone there.
+    """
+    if standing.blocked:
+        return Step(CopyState.STOPPED, standing.blocked)
+    if standing.flying:
+        return Step(CopyState.WAITING, f"{target} was asked, and has not accepted it yet.")
+    if isinstance(plan, Await):
+        return _wait(plan.part, target, awaited)
+    if isinstance(plan, Impossible):
+        return Step(CopyState.STOPPED, plan.reason)
+    if isinstance(plan, Nothing):
+        return Step(CopyState.EXPORTED if part.made else CopyState.NOT_NEEDED, plan.reason)
+    if not creates and standing.differs:
+        fields = "1 field" if standing.differs == 1 else f"{standing.differs} fields"
+        return Step(CopyState.STOPPED, f"It was changed at {target} in {fields}: nothing is written over it. Decide.")
+    if not creates and not standing.fresh:
+        return Step(CopyState.WAITING, f"{target} is asked how it stands there, before anything is written.", look=True)
+    return Step(CopyState.WAITING, f"{target} was asked, and has not accepted it yet.", ask=plan)
+
+
+def _wait(other: Part, target: str, awaited: str) -> Step:
+    name = f"{other.kind} {other.label}"
+    if awaited == CopyState.NOT_NEEDED:
+        return Step(CopyState.NOT_NEEDED, f"Its {name} is not exported.", waits_on=other.record_id)
+    if awaited == CopyState.STOPPED:
+        return Step(CopyState.WAITING, f"Waits for {name}, whose export needs a person.", waits_on=other.record_id)
+    return Step(CopyState.WAITING, f"Waits for {name} to be at {target}.", waits_on=other.record_id)
+
+
+def operation_id(route_id: int, record_id: int, version: int, round_: int, action: str) -> str:
+    """Return the operation id of one action for one version of a record: the same intent has the same one."""
+    return f"x{route_id}-{record_id}-v{version}{f'.{round_}' if round_ else ''}-{action}"

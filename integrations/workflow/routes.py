@@ -1,0 +1,202 @@
+"""Routes between connections, as people make, change and pause them, and the first export over one."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.utils import timezone
+
+from integrations.canonical import KINDS
+from integrations.journal import history
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Connection, Copy, Lane, Record, Route, Run, RunKind, WorkState
+from integrations.providers import get_adapter
+from integrations.workflow import copies
+from integrations.workflow.errors import Refusal
+from integrations.workflow.wake import EXPORTS, RUNS, after_commit
+
+#: Records of a first export that become due together.
+PAGE = 1000
+_OVER = (WorkState.DONE, WorkState.DISMISSED, WorkState.PARKED)
+
+
+def kinds_for(target: Connection) -> tuple[str, ...]:
+    """Return the canonical kinds that a connection takes; none where nothing can be exported to it."""
+    exporter = get_adapter(target.provider).exporter
+    return exporter.kinds if exporter else ()
+
+
+def closed(kinds: Iterable[str], takes: Iterable[str]) -> list[str]:
+    """Return kinds with those that they refer to, of what the target takes: an invoice needs its customer there."""
+    order, found = list(takes), set(kinds)
+    while more := {k for kind in found for k in KINDS[kind].links.values() if k in order} - found:
+        found |= more
+    return [kind for kind in order if kind in found]
+
+
+@transaction.atomic
+def make(
+    source: Connection, target: Connection, *, kinds: Iterable[str], since: datetime | None, actor: Actor, reason: str
+) -> Route:
+    """Export what changes at one connection to another from now on. Raises `Refusal`."""
+    takes = kinds_for(target)
+    if not takes:
+        raise Refusal(f"Nothing can be exported to {get_adapter(target.provider).title}.")
+    if source.pk == target.pk or (source.tenant_id, source.environment) != (target.tenant_id, target.environment):
+        raise Refusal("A route leads from one connection to another one of the same environment.")
+    if Route.objects.filter(source=target, target=source).exists():
+        raise Refusal("There is a route in the other direction: what goes in circles has no leading side.")
+    route = Route(
+        tenant_id=source.tenant_id, environment=source.environment, source=source, target=target,
+        kinds=_chosen(kinds, takes), since=since, made_by=actor.name,
+    )  # fmt: skip
+    try:
+        with transaction.atomic():
+            history.save(route, actor=actor, reason=reason)
+    except IntegrityError as error:
+        raise Refusal(f"There is a route from {source.name} to {target.name} already.") from error
+    said = ", ".join(KINDS[kind].plural.lower() for kind in route.kinds)
+    _note(route, "route.made", f"{actor.name} made a route: {said} of {source.name} go to {target.name}", actor, reason)
+    return route
+
+
+@transaction.atomic
+def change(route: Route, *, kinds: Iterable[str], since: datetime | None, actor: Actor, reason: str) -> Route:
+    """Export other kinds, or from another time on; what is there stays there. Raises `Refusal`."""
+    held = _locked(route)
+    held.kinds, held.since = _chosen(kinds, kinds_for(held.target)), since
+    history.save(held, actor=actor, reason=reason)
+    _note(held, "route.changed", f"{actor.name} changed what of {held.source.name} goes to {held.target.name}",
+          actor, reason)  # fmt: skip
+    return held
+
+
+def _chosen(kinds: Iterable[str], takes: Iterable[str]) -> list[str]:
+    chosen = closed([kind for kind in kinds if kind in takes], takes)
+    if not chosen:
+        raise Refusal("Choose at least one kind.")
+    return chosen
+
+
+@transaction.atomic
+def pause(route: Route, *, actor: Actor, reason: str) -> Route:
+    """Let exports over a route wait; what was submitted goes on. Raises `Refusal`."""
+    held = _locked(route)
+    if held.paused_at:
+        raise Refusal(f"{held} is paused already, by {held.paused_by}.")
+    if not reason.strip():
+        raise Refusal("Give a reason: everybody who looks here will ask.")
+    held.paused_at, held.paused_by, held.pause_reason = timezone.now(), actor.name, reason
+    history.save(held, actor=actor, reason=reason)
+    _note(held, "route.paused", f"{actor.name} paused the route {held}", actor, reason)
+    return held
+
+
+@transaction.atomic
+def resume(route: Route, *, actor: Actor, reason: str = "") -> Route:
+    """Let exports over a route go on. Raises `Refusal`."""
+    held = _locked(route)
+    if not held.paused_at:
+        raise Refusal(f"{held} is not paused.")
+    held.paused_at, held.paused_by, held.pause_reason = None, "", ""
+    history.save(held, actor=actor, reason=reason or "Resumed")
+    _note(held, "route.resumed", f"{actor.name} let the route {held} go on", actor, reason)
+    after_commit(EXPORTS)
+    return held
+
+
+def counts_of(routes: Iterable[Route]) -> dict[int, dict[str, int]]:
+    """Return how many copies of each route are in which state, by route id."""
+    found: dict[int, dict[str, int]] = {route.pk: {} for route in routes}
+    rows = Copy.objects.filter(route_id__in=found).order_by().values("route_id", "state").annotate(n=Count("pk"))
+    for row in rows:
+        found[row["route_id"]][row["state"]] = row["n"]
+    return found
+
+
+# -- the first export
+
+
+def not_exported(route: Route) -> QuerySet[Record]:
+    """Return the records that a route would export and never has."""
+    there = Copy.objects.filter(record=OuterRef("pk"), connection=route.target_id)
+    rows = Record.objects.filter(connection=route.source_id, kind__in=route.kinds).exclude(Exists(there))
+    return rows.filter(occurred_at__gte=route.since) if route.since else rows
+
+
+@transaction.atomic
+def export_all(route: Route, *, actor: Actor, reason: str) -> Run:
+    """Plan a run that has everything exported that is already there. Raises `Refusal`."""
+    held = _locked(route)
+    if held.paused_at:
+        raise Refusal(f"The route {held} is paused. Let it go on first.")
+    if held.target.disabled_at:
+        raise Refusal(f"{held.target.name} is disabled. Enable it first.")
+    if open_run(held):
+        raise Refusal(f"An export over {held} is under way already.")
+    run = Run.objects.create(
+        tenant_id=held.tenant_id,
+        environment=held.environment,
+        connection=held.target,
+        kind=RunKind.EXPORT,
+        cursor={"route": held.pk, "after": 0},
+        held=not_exported(held).count(),
+        due_at=timezone.now(),
+        asked_by=actor.name,
+        reason=reason,
+    )
+    _note(held, "route.export_asked", f"{actor.name} had {run.held:,} records of {held.source.name} exported to "
+          f"{held.target.name}", actor, reason)  # fmt: skip
+    after_commit(RUNS)
+    return run
+
+
+def open_run(route: Route) -> Run | None:
+    """Return the first export over a route that is not over."""
+    rows = Run.objects.filter(connection=route.target_id, kind=RunKind.EXPORT, cursor__route=route.pk)
+    return rows.exclude(state__in=_OVER).first()
+
+
+@transaction.atomic
+def take_page(run: Run) -> tuple[int, dict[str, Any] | None]:
+    """Let the next records of a first export become due; return how many, and where it goes on.
+
+    Older records come first, as the others refer to them.
+    """
+    route = Route.objects.get(pk=run.cursor["route"])
+    rows = not_exported(route).filter(pk__gt=run.cursor["after"]).order_by("pk")[:PAGE]
+    ids = list(
+        Record.objects.filter(pk__in=rows.values("pk"))
+        .order_by("pk")
+        .select_for_update(no_key=True)
+        .values_list("pk", flat=True)
+    )
+    copies.make_due(ids, [route.source_id])
+    return len(ids), {**run.cursor, "after": ids[-1]} if ids else None
+
+
+def _locked(route: Route) -> Route:
+    rows = Route.objects.select_for_update(of=("self",), no_key=True).select_related("source", "target")
+    return rows.get(pk=route.pk)
+
+
+def _note(route: Route, action: str, summary: str, actor: Actor, reason: str) -> None:
+    write(
+        [
+            Entry(
+                tenant_id=route.tenant_id,
+                environment=route.environment,
+                connection_id=route.target_id,
+                lane=Lane.PEOPLE,
+                action=action,
+                summary=summary,
+                subject_type="route",
+                subject_id=route.pk,
+                actor=actor,
+                reason=reason,
+            )
+        ]
+    )

@@ -1,0 +1,174 @@
+"""What goes into the books, by the state of a record and of what it refers to."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from integrations.providers.exporting import Ask, Await, Expected, Impossible, Made, Nothing, Part
+from integrations.providers.xero.exporting import XeroExporter
+
+EXPORTER = XeroExporter()
+AT = "2026-11-20T09:15:00Z"
+
+CUSTOMER = Part(
+    1, "customer", "active", {"name": "Halvorsen Marine AS", "email": "ap@halvorsen.example", "currency": "EUR"},
+    "Halvorsen Marine AS", source_id="cus_1",
+)  # fmt: skip
+CONTACT = replace(CUSTOMER, external_id="contact-1", made={"contact.create": Made("contact-1", {"name": "x"})})
+
+
+def invoice(state: str = "open", **fields: Any) -> Part:
+    data = {
+        "number": "INV-1", "customer": "cus_1", "currency": "EUR", "subtotal": 10_000, "tax": 1_900, "total": 11_900,
+        "issued_at": AT, "due_at": None, "paid_at": None, "created_at": AT,
+    }  # fmt: skip
+    return Part(2, "invoice", state, data | fields, "INV-1", source_id="in_1", links={"customer": CONTACT})
+
+
+def in_the_books(part: Part, action: str, external_id: str = "object-1") -> Part:
+    """Return a part after its planned action was accepted."""
+    plan = EXPORTER.plan(part)
+    assert isinstance(plan, Ask)
+    assert plan.action == action
+    made = {**part.made, action: Made(external_id, plan.content)}
+    return replace(part, external_id=part.external_id or external_id, made=made)
+
+
+def payment(state: str = "succeeded", **links: Part) -> Part:
+    data = {"currency": "EUR", "amount": 11_900, "amount_received": 11_900, "created_at": AT}
+    return Part(3, "payment", state, data, "pi_1", source_id="pi_1", links=links)
+
+
+def refund(state: str = "succeeded", **links: Part) -> Part:
+    data = {"currency": "EUR", "amount": 2_500, "reason": "duplicate", "created_at": AT}
+    return Part(4, "refund", state, data, "re_1", source_id="re_1", links=links)
+
+
+def test_a_customer_becomes_a_contact_and_a_change_of_them_an_update() -> None:
+    there = in_the_books(CUSTOMER, "contact.create")
+    renamed = replace(there, data={**there.data, "name": "Halvorsen Offshore AS"})
+
+    assert EXPORTER.plan(there) == Nothing()
+    plan = EXPORTER.plan(renamed)
+    assert isinstance(plan, Ask)
+    assert (plan.action, plan.external_id) == ("contact.update", "object-1")
+    assert plan.content["name"] == "Halvorsen Offshore AS"
+
+
+def test_two_customers_of_one_name_become_two_contacts() -> None:
+    plan = EXPORTER.plan(replace(CUSTOMER, namesake=True))
+
+    assert isinstance(plan, Ask)
+    assert plan.content["name"] == "Halvorsen Marine AS (cus_1)"
+
+
+@pytest.mark.parametrize("state", ["open", "paid", "uncollectible"])
+def test_an_issued_invoice_becomes_one_in_the_books(state: str) -> None:
+    plan = EXPORTER.plan(invoice(state))
+
+    assert isinstance(plan, Ask)
+    assert plan.action == "invoice.create"
+    assert plan.content == {
+        "number": "INV-1", "customer": "contact-1", "currency": "EUR", "subtotal": 10_000, "tax": 1_900,
+        "total": 11_900, "issued_at": AT, "due_at": AT, "state": "open",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("state", ["draft", "void", "deleted"])
+def test_what_was_never_issued_or_is_void_already_stays_out_of_the_books(state: str) -> None:
+    assert isinstance(EXPORTER.plan(invoice(state)), Nothing)
+
+
+@pytest.mark.parametrize("state", ["void", "deleted"])
+def test_an_invoice_that_is_voided_here_is_voided_there_once(state: str) -> None:
+    there = replace(in_the_books(invoice(), "invoice.create"), state=state)
+
+    assert EXPORTER.plan(there) == Ask("invoice.void", {}, "object-1")
+    assert isinstance(EXPORTER.plan(in_the_books(there, "invoice.void")), Nothing)
+    assert isinstance(EXPORTER.plan(replace(there, shown_state="void")), Nothing)
+
+
+def test_what_was_taken_off_before_tax_is_taken_off_the_net_amount() -> None:
+    # 100.00 less a discount of 20.00, and 15.20 tax: the books add up 80.00 and 15.20.
+    plan = EXPORTER.plan(invoice(subtotal=10_000, tax=1_520, total=9_520))
+
+    assert isinstance(plan, Ask)
+    assert plan.content["subtotal"] + plan.content["tax"] == plan.content["total"] == 9_520
+
+
+@pytest.mark.parametrize(("currency", "total"), [("JPY", 11_901), ("KWD", 11_910)])
+def test_currencies_without_and_with_three_decimals_keep_their_minor_units(currency: str, total: int) -> None:
+    plan = EXPORTER.plan(invoice(currency=currency, subtotal=total, tax=0, total=total))
+
+    assert isinstance(plan, Ask)
+    assert plan.content["total"] == total
+
+
+def test_a_third_decimal_is_never_rounded_away() -> None:
+    plan = EXPORTER.plan(invoice(currency="KWD", subtotal=11_911, tax=0, total=11_911))
+
+    assert isinstance(plan, Impossible)
+    assert "11.911 KWD" in plan.reason
+
+
+def test_a_negative_invoice_is_left_to_a_person() -> None:
+    assert isinstance(EXPORTER.plan(invoice(subtotal=-500, tax=0, total=-500)), Impossible)
+
+
+def test_what_refers_to_a_record_waits_until_that_is_in_the_books() -> None:
+    waiting = replace(invoice(), links={"customer": CUSTOMER})
+
+    assert EXPORTER.plan(waiting) == Await(CUSTOMER)
+    assert EXPORTER.plan(payment(invoice=waiting)) == Await(waiting)
+    assert EXPORTER.plan(refund(payment=payment(invoice=waiting))) == Await(payment(invoice=waiting))
+
+
+def test_a_payment_of_an_invoice_is_entered_with_what_was_received() -> None:
+    paid = in_the_books(invoice("paid", paid_at="2026-11-21T10:00:00Z"), "invoice.create")
+
+    plan = EXPORTER.plan(payment(invoice=paid))
+
+    expected = {"invoice": "object-1", "currency": "EUR", "amount": 11_900, "paid_at": "2026-11-21T10:00:00Z"}
+    assert plan == Ask("payment.create", expected)
+
+
+@pytest.mark.parametrize("state", ["pending", "requires_action", "processing", "failed", "canceled"])
+def test_a_payment_that_brought_nothing_is_not_entered_and_says_why(state: str) -> None:
+    plan = EXPORTER.plan(payment(state, invoice=invoice()))
+
+    assert isinstance(plan, Nothing)
+    assert state.replace("_", " ") in plan.reason
+
+
+def test_a_payment_without_an_invoice_is_not_entered_nor_is_its_refund() -> None:
+    assert isinstance(EXPORTER.plan(payment()), Nothing)
+    assert isinstance(EXPORTER.plan(refund(payment=payment())), Nothing)
+
+
+def test_a_refund_becomes_a_credit_note_that_is_then_paid_out() -> None:
+    paid = in_the_books(payment(invoice=in_the_books(invoice("paid"), "invoice.create")), "payment.create", "pay-1")
+    noted = in_the_books(refund(payment=paid), "credit_note.create", "note-1")
+
+    plan = EXPORTER.plan(noted)
+
+    assert isinstance(plan, Ask)
+    assert plan.action == "credit_note.refund"
+    assert (plan.content["credit_note"], plan.content["amount"]) == ("note-1", 2_500)
+    done = in_the_books(noted, "credit_note.refund", "note-1")
+    assert EXPORTER.plan(done) == Nothing()
+    assert isinstance(EXPORTER.plan(replace(done, state="failed")), Impossible)
+
+
+def test_the_books_are_expected_to_show_what_was_sent_by_days() -> None:
+    expected = EXPORTER.expected(in_the_books(invoice(), "invoice.create"))
+
+    assert expected is not None
+    assert expected.states == {"open", "paid"}
+    assert expected.fields["total"] == 11_900
+    assert expected.fields["issued_at"] == "2026-11-20T00:00:00Z"
+
+
+def test_nothing_is_expected_of_what_was_never_there() -> None:
+    assert EXPORTER.expected(invoice()) is None
+    assert isinstance(EXPORTER.expected(in_the_books(CUSTOMER, "contact.create")), Expected)

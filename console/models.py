@@ -5,9 +5,10 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.db.models.functions import Now
 from simple_history.models import HistoricalRecords
 
-from integrations.models import Connection, Scope, Tenant
+from integrations.models import Connection, Environment, Scope, Tenant
 from integrations.models.visibility import VisibleQuerySet
 
 
@@ -75,3 +76,35 @@ class Grant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} at {self.connection or self.tenant}"
+
+
+class TokenQuerySet(VisibleQuerySet["Token"]):
+    connection_path = ""
+
+
+class Token(models.Model):
+    """What a program signs in with instead of a person: it may do what that person may, in one environment."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="tokens")
+    tenant = models.ForeignKey(Tenant, models.CASCADE, related_name="+")
+    environment = models.CharField(max_length=4, choices=Environment.choices)
+    name = models.CharField(max_length=60, help_text="What uses it")
+    #: SHA-256 of the secret, which is shown once and kept nowhere.
+    digest = models.BinaryField(unique=True)
+    hint = models.CharField(max_length=12, help_text="The last characters, by which people tell tokens apart")
+    made_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.CharField(max_length=150, blank=True, default="")
+    #: The minute of its newest request, and how many came in it.
+    minute = models.DateTimeField(null=True, blank=True)
+    requests = models.PositiveIntegerField(default=0)
+
+    objects = TokenQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["tenant", "environment", "-id"], name="token_newest")]
+
+    def __str__(self) -> str:
+        return self.name

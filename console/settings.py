@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "simple_history",
     "csp",
     "rest_framework",
+    "drf_spectacular",
 ]
 
 MIDDLEWARE = [
@@ -182,9 +183,27 @@ SIMPLE_HISTORY_HISTORY_CHANGE_REASON_USE_TEXT_FIELD = True
 SIMPLE_HISTORY_HISTORY_ID_USE_UUID = False
 
 REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["console.api.authentication.TokenAuthentication"],
+    "DEFAULT_PARSER_CLASSES": ["console.api.parsers.StrictJSON"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "console.api.problems.answer",
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
 }
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Integration Console",
+    "DESCRIPTION": "Ask connected providers for something, once, and see what came of it.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
+    "ENUM_NAME_OVERRIDES": {
+        "OutcomeEnum": "integrations.models.Outcome",
+        "WorkStateEnum": "integrations.models.WorkState",
+    },
+}
+#: Requests that one token may send in a minute.
+API_PER_MINUTE = int(os.environ.get("API_PER_MINUTE", "600"))
 
 CELERY_BROKER_URL = os.environ.get("BROKER_URL", "redis://127.0.0.1:6379/0")
 #: A page never waits for the broker: what cannot be sent at once is left to the sweeper.

@@ -13,6 +13,7 @@ urlpatterns = [
     # Roles are given by address, so nobody chooses an address for themselves.
     path("accounts/email/", home.closed),
     path("accounts/", include("allauth.urls")),
+    path("api/v1/", include("console.api.urls")),
     path(SPACE, include("console.overview.urls")),
     path(f"{SPACE}records/", include("console.records.urls")),
     path(f"{SPACE}problems/", include("console.problems.urls")),
@@ -24,6 +25,7 @@ urlpatterns = [
     path(f"{SPACE}subscriptions/", include("console.subscriptions.urls")),
     path(f"{SPACE}audit/", include("console.audit.urls")),
     path(f"{SPACE}people/", include("console.people.urls")),
+    path(f"{SPACE}tokens/", include("console.tokens.urls")),
 ]
 
 handler400 = "console.home.bad_request"

@@ -49,10 +49,16 @@ OPEN = {
     "home": ((302, 405), (302, 302)),
     "health": ((200, 405), (200, 405)),
     "theme": ((405, 302), (302, 302)),
+    # Tokens open these; a session opens the description alone.
+    "api_commands": ((401, 401), (401, 401)),
+    "api_command": ((401, 401), (401, 401)),
+    "api_schema": ((200, 405), (401, 401)),
 }
+#: What stands in them.
+PARTS: dict[str, dict[str, str]] = {"api_command": {"key": "op_world"}}
 
 #: People belong to a tenant, whatever the environment.
-PEOPLE = {"people_take", "people_link"}
+PEOPLE = {"people_take", "people_link", "people_token"}
 
 # Everybody who works with records sees; administrators see people only.
 SEEN = "200 200 200 200 200 403"
@@ -146,6 +152,11 @@ LINES: dict[str, Line] = {
     "people_give":     Line("403 403 403 403 403 200", "403 403 403 403 403 422"),
     "people_take":     Line("403 403 403 403 403 200", "403 403 403 403 403 422", pk("grant")),
     "people_link":     Line("403 403 403 403 403 200", "403 403 403 403 403 302", pk("person")),
+    "people_token":    Line("403 403 403 403 403 200", "403 403 403 403 403 422", pk("token")),
+    "tokens":          Line(SEEN),
+    "token_new":       Line(SEEN, "422 422 422 422 422 403"),
+    # Of somebody else: one's own alone are there.
+    "token_revoke":    Line("404 404 404 404 404 403", "404 404 404 404 404 403", pk("token")),
 }  # fmt: skip
 
 
@@ -276,7 +287,7 @@ def assert_hidden(name: str, request: Request, client: Client) -> None:
 
 @pytest.mark.parametrize("name", sorted(OPEN))
 def test_addresses_without_a_space(name: str, people: dict[str, Client]) -> None:
-    url, (known, unknown) = reverse(name), OPEN[name]
+    url, (known, unknown) = reverse(name, kwargs=PARTS.get(name)), OPEN[name]
 
     for client in people.values():
         assert (ask("GET", (url, {}), client).status_code, ask("POST", (url, {}), client).status_code) == known

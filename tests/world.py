@@ -7,6 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from console.models import Role
+from console.tokens import keys
 from integrations.boundary.payloads import keep
 from integrations.boundary.vault import seal
 from integrations.failures import grouping
@@ -41,7 +42,7 @@ from integrations.models import (
     Transition,
     WorkState,
 )
-from tests.conftest import connected, customer_object, person, webhook_body
+from tests.conftest import TESTER, connected, customer_object, person, webhook_body
 
 
 @dataclass
@@ -79,6 +80,7 @@ def make_world(tenant: Tenant) -> World:
         "mapping": Mapping.objects.get(connection=connection, resource="customer"),
         "pending": _credential(connection, 2, CredentialState.PENDING),
         "retiring": _credential(connection, 3, CredentialState.RETIRING),
+        "token": keys.make(user, tenant, connection.environment, name="program", actor=TESTER)[0],
         "export": _export(connection),
         **_told(connection, record),
         "person": user,
@@ -123,13 +125,14 @@ def _command(connection: Connection, record: Record) -> Command:
     kept = keep(connection_id=connection.pk, source="command", body=body, headers={}, at=now)
     command = Command.objects.create(
         tenant=connection.tenant, environment=connection.environment, connection=connection, record=record,
-        operation_id="op_world", content_hash=b"1" * 32, action="customer.update", resource="customer",
-        external_id="cus_0001", content={"email": "ap@halvorsen.example"}, summary="Update customer in Stripe",
+        operation_id="op_world", content_hash=b"1" * 32, action="refund.create", resource="refund",
+        content={"payment": "pi_0001", "amount": 481250, "reason": "ap@halvorsen.example asked"},
+        summary="Refund €4,812.50",
         outcome=Outcome.UNKNOWN, state=WorkState.PARKED, category=Category.TIMEOUT, tries=8, asked_by="the tests",
         due_at=now, sent_at=now, key="op_world", key_since=now, request_id=kept.id, request_at=kept.at,
     )  # fmt: skip
     Attempt.objects.create(
-        connection=connection, command=command, method="POST", url="https://api.stripe.example/v1/customers/cus_0001",
+        connection=connection, command=command, method="POST", url="https://api.stripe.example/v1/refunds",
         key="op_world", state=AttemptState.NO_ANSWER, category=Category.TIMEOUT, message="No answer within 20 s",
         request_id=kept.id, request_at=kept.at, started_at=now, finished_at=now,
     )  # fmt: skip

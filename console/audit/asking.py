@@ -34,7 +34,7 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
          "credential.cancelled"),
     ),
     "setup": ("settings and mappings", ("connection.made", "settings.changed", "mapping.published")),
-    "people": ("people and roles", ("grant.given", "grant.taken", "person.invited")),
+    "people": ("people and roles", ("grant.given", "grant.taken", "person.invited", "token.made", "token.revoked")),
     "signin": ("sign-ins", ("person.signed_in", "person.signed_out", "person.refused")),
     "reveals": ("reveals", ("payload.revealed",)),
     "audit": ("exports and verification", ("export.made", "journal.verified")),

@@ -29,7 +29,8 @@ class ResolveForm(forms.Form):
             (NOTHING, f"It is not in {name}, and nothing should be sent. Mark 1 command as failed."),
         ]
         self.fields["external_id"].label = f"{name} {what} id"
-        self.fields["external_id"].help_text = f"As {name} shows it. Only where it is there."
+        # A hint is markup to Django, so that no name may stand in it.
+        self.fields["external_id"].help_text = "As it is shown there; only where it is there."
 
     def clean_external_id(self) -> str:
         return str(self.cleaned_data["external_id"]).strip()

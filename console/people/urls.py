@@ -9,4 +9,5 @@ urlpatterns = [
     path("give/", views.add, name="people_give"),
     path("grants/<int:pk>/take/", views.remove, name="people_take"),
     path("<int:pk>/link/", views.resend, name="people_link"),
+    path("tokens/<int:pk>/revoke/", views.revoke_token, name="people_token"),
 ]

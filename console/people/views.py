@@ -11,16 +11,18 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from console.access import in_space
-from console.models import Grant, User
+from console.models import Grant, Token, User
 from console.people.forms import GiveForm, person_by
 from console.people.giving import give, invite, send_link, take
 from console.questions import Question, ask
+from console.tokens.views import ask_to_revoke
 from console.wording import count
 from integrations.models import Connection
 from integrations.workflow.errors import Refusal
 
 GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 HISTORY = 40
+TOKENS = 200
 WHO_READS = "Shown in the history of grants and in the journal."
 
 
@@ -42,7 +44,8 @@ def people(request: Any) -> HttpResponse:
     )
     history: Any = Grant.history
     past = history.filter(tenant_id=tenant.pk).select_related("user", "connection").order_by("-history_id")[:HISTORY]
-    context = {"people": _persons(grants), "history": [_told(row) for row in past]}
+    tokens = Token.objects.filter(tenant=tenant, revoked_at=None).select_related("user")[:TOKENS]
+    context = {"people": _persons(grants), "history": [_told(row) for row in past], "tokens": tokens}
     return render(request, "people/people.html", context)
 
 
@@ -156,6 +159,14 @@ def resend(request: Any, pk: int) -> HttpResponse:
         back_url=_url(request),
     )
     return ask(request, question, do)
+
+
+@GET_OR_POST
+@in_space("manage_people")
+def revoke_token(request: Any, pk: int) -> HttpResponse:
+    """End somebody's API token."""
+    rows = Token.objects.filter(tenant=request.space.tenant).select_related("user")
+    return ask_to_revoke(request, get_object_or_404(rows, pk=pk), _url(request))
 
 
 def _url(request: Any) -> str:

@@ -62,6 +62,9 @@ class Command(Owned, Work):
     accepted_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
 
+    #: Whether it was there before it was submitted this time; see `workflow.commands.submit`.
+    repeated = False
+
     objects = VisibleQuerySet["Command"].as_manager()
 
     class Meta:

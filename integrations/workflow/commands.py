@@ -89,6 +89,7 @@ def submit(
     if first is not command:
         if bytes(first.content_hash) != command.content_hash:
             raise DifferentContent(first)
+        first.repeated = True
         return first
     _note(command, Lane.COMMANDS, "command.submitted", f"Command: {command.summary}", actor, reason)
     after_commit(COMMANDS)

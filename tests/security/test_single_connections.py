@@ -25,7 +25,7 @@ SECRET = "hidden.person@halvorsen.example"
 ClientOf = Callable[[User], Client]
 
 #: Addresses whose object belongs to the tenant, not to a connection.
-OF_THE_TENANT = {"people_take", "people_link"}
+OF_THE_TENANT = {"people_take", "people_link", "people_token"}
 
 
 @dataclass

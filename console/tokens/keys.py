@@ -1,0 +1,108 @@
+"""Tokens of programs: made, used and revoked. The secret is shown once; only its digest is kept."""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from django.conf import settings
+from django.db import connection as database
+from django.db import transaction
+from django.utils import timezone
+
+from console.models import Token, User
+from integrations.journal.actor import Actor
+from integrations.journal.write import Entry, write
+from integrations.models import Lane, Tenant
+from integrations.workflow.errors import Refusal
+
+#: Written before each secret, so that scanners of code find one that was left lying.
+PREFIX = "ict_"
+#: Characters of a secret after its prefix: 30 random bytes.
+LENGTH = 40
+LONGEST_NAME = 60
+#: Tokens in force of one person in one environment.
+MOST = 20
+
+# One statement finds the token, counts the request within its minute, and says how many there were.
+USE = """
+UPDATE console_token
+SET requests = CASE WHEN minute = date_trunc('minute', now()) THEN requests + 1 ELSE 1 END,
+    minute = date_trunc('minute', now()), last_used_at = now()
+WHERE digest = %s AND revoked_at IS NULL
+RETURNING id, requests, minute
+"""
+
+
+@dataclass(frozen=True)
+class TooMany(Exception):
+    """More requests in a minute than a token may send; `seconds` until it may again."""
+
+    seconds: int
+
+
+@transaction.atomic
+def make(user: User, tenant: Tenant, environment: str, *, name: str, actor: Actor) -> tuple[Token, str]:
+    """Make a token of a person for one environment; returns it and its secret. Raises `Refusal`."""
+    named = name.replace("\x00", "").strip()
+    if not named:
+        raise Refusal("Name what will use it.")
+    if len(named) > LONGEST_NAME:
+        raise Refusal(f"A name has at most {LONGEST_NAME} characters; this one has {len(named):,}.")
+    held = Token.objects.filter(user=user, tenant=tenant, environment=environment, revoked_at=None)
+    if held.count() >= MOST:
+        raise Refusal(f"You have {MOST} tokens here. Revoke one that nothing uses.")
+    secret = PREFIX + secrets.token_urlsafe(30)
+    token = Token.objects.create(
+        user=user, tenant=tenant, environment=environment, name=named, digest=digest(secret), hint=f"…{secret[-4:]}",
+        made_at=timezone.now(),
+    )  # fmt: skip
+    _note(token, "token.made", f"{actor.name} made the API token “{named}”", actor)
+    return token, secret
+
+
+@transaction.atomic
+def revoke(token: Token, *, actor: Actor, reason: str) -> None:
+    """End a token with the next request; raises `Refusal` where it ended before."""
+    held = Token.objects.select_for_update(of=("self",), no_key=True).select_related("user").get(pk=token.pk)
+    if held.revoked_at:
+        raise Refusal(f"It was revoked by {held.revoked_by} already.")
+    Token.objects.filter(pk=held.pk).update(revoked_at=timezone.now(), revoked_by=actor.name)
+    whose = "" if held.user_id == actor.id else f" of {held.user.name}"
+    _note(held, "token.revoked", f"{actor.name} revoked the API token “{held.name}”{whose}", actor, reason)
+
+
+def use(secret: str) -> Token | None:
+    """Return the token of a secret and count the request; None for one that opens nothing. Raises `TooMany`."""
+    if not secret.startswith(PREFIX) or len(secret) != len(PREFIX) + LENGTH:
+        return None
+    with database.cursor() as cursor:
+        cursor.execute(USE, [digest(secret)])
+        row: tuple[int, int, datetime] | None = cursor.fetchone()
+    if row is None:
+        return None
+    pk, requests, minute = row
+    if requests > settings.API_PER_MINUTE:
+        raise TooMany(max(1, 60 - int((timezone.now() - minute).total_seconds())))
+    return Token.objects.select_related("user", "tenant").get(pk=pk)
+
+
+def digest(secret: str) -> bytes:
+    """Return what is kept of a secret. It is random and long, so that no slow hash is needed."""
+    return sha256(secret.encode(errors="replace")).digest()
+
+
+def _note(token: Token, action: str, summary: str, actor: Actor, reason: str = "") -> None:
+    entry = Entry(
+        tenant_id=token.tenant_id,
+        environment=token.environment,
+        lane=Lane.PEOPLE,
+        action=action,
+        summary=summary,
+        subject_type="token",
+        subject_id=token.pk,
+        data={"name": token.name, "hint": token.hint, "user": token.user_id},
+        actor=actor,
+        reason=reason,
+    )
+    write([entry])

@@ -74,8 +74,9 @@ The control plane: `/_sandbox/…`, JSON, refuses web pages
 `POST tokens/expire`
                     access tokens have expired; with `{"refresh": true}` refresh tokens too.
 `POST tenants`      `{name}`: one more organisation; `{id, name}`.
-`PUT webhooks`      any of `{url, key, muted, first, longest, attempts}`: where to, signed with what; muted events are
-                    lost; repeats after `first` seconds, then twice that, at most `longest`, so many attempts.
+`PUT webhooks`      any of `{url, key, muted, first, longest, attempts, in_time}`: where to, signed with what; muted
+                    events are lost; repeats after `first` seconds, then twice that, at most `longest`, so many
+                    attempts, each answered `in_time` (5 s).
 `GET webhooks`      `{url, muted, pending, delivered, refused}`; `?settled=5`: after at most 5 s, as soon as none is
                     pending.
 `POST webhooks/intent`
@@ -90,5 +91,6 @@ Unlike Xero
 No consent page (`POST /_sandbox/tokens` stands for it), no scopes, tokens are opaque instead of JWT; one base currency
 (other currencies at rate 1); no purchases, overpayments, prepayments, batch payments, attachments, history; numbers of
 tax types are those of `lines.TAX_RATES`; webhooks are repeated after tenths of seconds rather than minutes. What Xero
-does not publish is decided here: a `pageSize` over 1000 counts as 1000, a replayed answer has no mark of its own.
+does not publish is decided here: a `pageSize` over 1000 counts as 1000, a replayed answer has no mark of its own,
+the number of a voided or deleted document is free again.
 """

@@ -80,7 +80,7 @@ class Sandbox:
             answer = await self._under(rule, request)
         except Refused as error:
             answer = Answer(error.status, error.body, error.headers, error.kind)
-        except Cut:
+        except (Cut, ConnectionError):  # the caller may have gone before its request was here
             answer = Answer(0, b"", {})
         self._note(request, line, rule, answer)
         if answer.status == 0:

@@ -24,7 +24,10 @@ FACTOR = 2.0
 
 
 class Target(BaseModel):
-    """Where events go. `key` signs them; muted events are lost; repeats begin after `first` seconds and double."""
+    """Where events go. `key` signs them; muted events are lost; repeats begin after `first` seconds and double.
+
+    An answer that takes longer than `in_time` seconds counts as none.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -34,6 +37,7 @@ class Target(BaseModel):
     first: float = 0.2
     longest: float = 2.0
     attempts: int = 40
+    in_time: float = IN_TIME
 
 
 def sign(body: bytes, key: str) -> str:
@@ -106,7 +110,7 @@ class Courier:
                 await self._work
 
     async def _carry(self) -> None:
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=IN_TIME)) as session:
+        async with aiohttp.ClientSession() as session:
             while True:
                 while not self._waiting:
                     self._stirred.clear()
@@ -144,8 +148,11 @@ class Courier:
 
     async def _post(self, session: aiohttp.ClientSession, body: bytes, key: str) -> tuple[int, bytes]:
         headers = {"Content-Type": "application/json; charset=utf-8", "x-xero-signature": sign(body, key)}
+        timeout = aiohttp.ClientTimeout(total=self.target.in_time)
         try:
-            async with session.post(self.target.url, data=body, headers=headers, allow_redirects=False) as answer:
+            async with session.post(
+                self.target.url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as answer:
                 return answer.status, await answer.read()
         except (aiohttp.ClientError, TimeoutError, ValueError, OSError):
             return 0, b""
@@ -153,7 +160,7 @@ class Courier:
     async def check_intent(self) -> JSON:
         """The intent-to-receive check: right signatures want 200, wrong ones 401, each in time and without a body."""
         answers = []
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=IN_TIME)) as session:
+        async with aiohttp.ClientSession() as session:
             for right in (True, False, True, False):
                 body = dumps(
                     {

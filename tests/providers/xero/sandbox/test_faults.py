@@ -1,5 +1,7 @@
 """Faults: the provider acts or does not, whatever its caller hears."""
 
+import socket
+
 import httpx
 import pytest
 
@@ -138,3 +140,16 @@ def test_one_rule_more_keeps_the_counts_of_the_others(api: Api, sandbox: Sandbox
 def test_a_rule_that_is_none_is_refused(sandbox: Sandbox, rule: dict[str, object]) -> None:
     with pytest.raises(RuntimeError, match="validation error"):
         sandbox.control("POST", "faults", rule)
+
+
+def test_a_request_that_never_arrives_whole_has_no_effect(api: Api, sandbox: Sandbox) -> None:
+    head = f"PUT /api.xro/2.0/Contacts HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer {api.access}\r\n"
+    half = f'{head}Xero-Tenant-Id: {sandbox.tenant_id}\r\nContent-Length: 99\r\n\r\n{{"Name": "Halv'
+
+    with socket.create_connection(("127.0.0.1", int(sandbox.url.rpartition(":")[2]))) as line:
+        line.sendall(half.encode())
+
+    while not sandbox.control("GET", "log"):
+        continue
+    assert sandbox.control("GET", "log")[-1]["status"] == 0
+    assert names(api) == []

@@ -8,7 +8,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -39,6 +39,7 @@ class Receiver:
     taken: "queue.Queue[Any]"
     checks: bool = True
     says: bytes = b""
+    late: threading.Event = field(default_factory=threading.Event)
 
     def next(self) -> Any:
         return self.taken.get(timeout=5)
@@ -57,6 +58,9 @@ def receiver(sandbox: Sandbox) -> Iterator[Receiver]:
                 status = found.answers.pop(0)
             if right:
                 found.taken.put(json.loads(body))
+            if found.late.is_set():
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Length", str(len(found.says)))
             self.end_headers()
@@ -128,6 +132,19 @@ def test_events_come_in_order_and_again_until_they_are_taken(api: Api, sandbox: 
     taken = [event["resourceId"] for payload in payloads[2:] for event in payload["events"]]
     assert taken == ids
     assert payloads[-1]["lastEventSequence"] - payloads[2]["firstEventSequence"] == 2
+
+
+def test_an_answer_that_comes_too_late_counts_as_none(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:
+    sandbox.point(receiver.url, KEY, in_time=0.2)
+    receiver.late.set()
+
+    api.contact()
+    first = receiver.next()
+    second = receiver.next()
+    receiver.late.clear()
+
+    sandbox.settle()
+    assert second == first
 
 
 def test_a_silent_change_is_silent_and_a_loud_one_is_not(api: Api, sandbox: Sandbox, receiver: Receiver) -> None:

@@ -5,7 +5,7 @@ SOURCES := console integrations tests manage.py
 COMPILE := --quiet --generate-hashes --allow-unsafe --strip-extras --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options
 
-.PHONY: run test install lint format types imports templates migrations tests chromium bench screenshots lock clean
+.PHONY: run test install lint format types imports templates migrations tests chromium rabbitmq bench screenshots lock clean
 
 run: install
 	@$(PY) -m console.launch
@@ -33,11 +33,14 @@ templates: install
 migrations: install
 	DATA_DIR=build/migrations $(PY) -m console.embedded $(PY) manage.py makemigrations --check --dry-run
 
-tests: install chromium
+tests: install chromium rabbitmq
 	$(PY) -m pytest -p tests.servers
 
 chromium:
 	@bin/chromium
+
+rabbitmq:
+	@bin/rabbitmq
 
 bench: install
 	$(PY) -m tests.benchmarks

@@ -22,6 +22,7 @@ from django.db import connection
 from psycopg import sql
 
 from console.embedded import NAME, Process, Server, end, free_port, leashed
+from console.settings import database
 from integrations.configuration import mappings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +34,9 @@ POLL_SECONDS = 0.05
 
 #: What waits for minutes in production waits for moments here.
 QUICK = {"SWEEP_SECONDS": "0.5", "RETRY_SCALE": "0.1", "PROVIDER_TIMEOUT": "5"}
+
+#: What says of Django's settings where a database is.
+PLACE = ("NAME", "HOST", "PORT", "USER", "PASSWORD")
 
 T = TypeVar("T")
 
@@ -109,17 +113,18 @@ class Product:
     @contextlib.contextmanager
     def here(self) -> Iterator[None]:
         """Let Django's models of this process work on the product's database while the block runs."""
-        before = connection.settings_dict["NAME"]
+        before = {name: connection.settings_dict[name] for name in PLACE}
+        place = database(self.variables["DATABASE_URL"])
         with pytest.MonkeyPatch.context() as patch:
             # Playwright leaves an event loop in this thread, and Django takes that for a mistake.
             patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
             forget()
-            connection.settings_dict["NAME"] = self.database
+            connection.settings_dict.update({name: place[name] for name in PLACE})
             try:
                 yield
             finally:
                 forget()
-                connection.settings_dict["NAME"] = before
+                connection.settings_dict.update(before)
 
 
 def forget() -> None:
@@ -142,8 +147,8 @@ def run_product(
     name: str, folder: Path, database_server: Server, broker_url: str, *names: str, **variables: str
 ) -> Iterator[Product]:
     """Run the named processes against a new database until the block ends; the web answers when it begins."""
-    database = f"{NAME}_{name}"
-    make_database(database_server, database)
+    own = f"{NAME}_{name}"
+    make_database(database_server, own)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -151,9 +156,9 @@ def run_product(
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     ours = {
         "PATH": path, "PORT": str(port), "PUBLIC_URL": url, "DATA_DIR": str(folder), "BROKER_URL": broker_url,
-        "DATABASE_URL": address_of(database_server, database), "PYTHONUNBUFFERED": "1",
+        "DATABASE_URL": address_of(database_server, own), "PYTHONUNBUFFERED": "1",
     }  # fmt: skip
-    product = Product(name, url, database, os.environ | QUICK | ours | variables)
+    product = Product(name, url, own, os.environ | QUICK | ours | variables)
     product.logs.mkdir(parents=True, exist_ok=True)
     for log in product.logs.glob("*.log"):
         log.unlink()

@@ -110,6 +110,8 @@ def heed(connection: Connection, response: Response) -> Remaining | None:
 
 def send(request: Request) -> Response:
     """Send one request; raises `Fault`: timeout, or provider outage where the connection fails."""
+    if database.in_atomic_block:
+        raise OpenTransaction(f"{request.method} {request.url}")
     begun = monotonic()
     try:
         with http().stream(

@@ -13,6 +13,8 @@ ASKED = {
     "first_sync_10k_s": (le, 8),
     "worker_rss_mb": (le, 300),
     "resync_unchanged_writes": (le, 0),
+    "commands_per_s": (ge, 300),
+    "command_worker_rss_mb": (le, 300),
     "record_page_ms": (le, 50),
     "record_page_queries": (le, 15),
     "records_first_page_ms": (le, 60),

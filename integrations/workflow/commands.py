@@ -193,7 +193,7 @@ def cancel(command: Command, *, actor: Actor, reason: str) -> Command:
     """Let a command go that had no effect: one that was not sent yet, or was refused. Raises `Refusal`."""
     held = _locked(command, reason)
     if held.state == WorkState.LEASED or not follows(held.outcome, Outcome.CANCELLED):
-        raise Refusal(f"It is {held.get_outcome_display()}: only what surely had no effect can be cancelled.")
+        raise Refusal(f"It is {held.get_outcome_display().lower()}: only what surely had no effect can be cancelled.")
     held.outcome, held.outcome_reason = Outcome.CANCELLED, f"Cancelled by {actor.name}: {reason}"
     _finish(held, WorkState.DISMISSED, f"Cancelled by {actor.name}")
     _note(held, Lane.PEOPLE, "command.cancelled", f"{actor.name} cancelled: {held.summary}", actor, reason)
@@ -209,7 +209,7 @@ def send_again(command: Command, *, actor: Actor, reason: str) -> Command:
     """
     held = _locked(command, reason)
     if held.outcome not in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.SUBMITTED):
-        raise Refusal(f"It is {held.get_outcome_display()}: there is nothing to send again.")
+        raise Refusal(f"It is {held.get_outcome_display().lower()}: there is nothing to send again.")
     if held.outcome == Outcome.FAILED:
         held.outcome, held.outcome_reason = Outcome.SUBMITTED, "It was refused, and goes out once more"
     _due(held)
@@ -235,7 +235,7 @@ def look_for_effect(command: Command, *, actor: Actor, reason: str) -> Command:
     """Have the provider searched for what a command did; what is found decides its outcome. Raises `Refusal`."""
     held = _locked(command, reason)
     if held.outcome not in (Outcome.UNKNOWN, Outcome.SENT, Outcome.ACCEPTED, Outcome.FAILED):
-        raise Refusal(f"It is {held.get_outcome_display()}: there is nothing to look for.")
+        raise Refusal(f"It is {held.get_outcome_display().lower()}: there is nothing to look for.")
     if held.outcome == Outcome.FAILED:
         held.outcome, held.outcome_reason = Outcome.UNKNOWN, f"{actor.name} doubts that it had no effect"
     # Without the time of its key, only looking is left.
@@ -255,7 +255,7 @@ def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Act
     if outcome not in (Outcome.CONFIRMED, Outcome.FAILED):
         raise Refusal("Say whether the effect is there or not.")
     if held.outcome not in (Outcome.UNKNOWN, Outcome.ACCEPTED, Outcome.FAILED):
-        raise Refusal(f"It is {held.get_outcome_display()}: there is nothing to decide.")
+        raise Refusal(f"It is {held.get_outcome_display().lower()}: there is nothing to decide.")
     if outcome == Outcome.CONFIRMED and not (external_id or held.external_id):
         raise Refusal("Give the id that the provider knows it by.")
     known = "it is at the provider" if outcome == Outcome.CONFIRMED else "it is not at the provider"
@@ -276,7 +276,7 @@ def _locked(command: Command, reason: str) -> Command:
     if held.state == WorkState.LEASED:
         raise Refusal("It is on its way right now. Look again in a minute.")
     if held.state in (WorkState.DONE, WorkState.DISMISSED):
-        raise Refusal(f"It is over: {held.get_outcome_display()}.")
+        raise Refusal(f"It is over: {held.get_outcome_display().lower()}.")
     return held
 
 

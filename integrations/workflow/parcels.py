@@ -77,6 +77,8 @@ def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID, *, alone: 
         return None
     together = [first]
     if first.outcome in DOUBTFUL and first.key:
+        if not _alone_with(first):
+            return None
         everyone = list(Command.objects.filter(connection=connection, key=first.key).order_by("pk"))
         together = list(_locked([c.pk for c in everyone if c.outcome in DOUBTFUL], still=DOUBTFUL))
         claimed = {command.pk: command for command in together}
@@ -90,6 +92,15 @@ def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID, *, alone: 
     parcel.repeated = first.outcome in DOUBTFUL
     _lease(parcel)
     return parcel
+
+
+def _alone_with(command: Command) -> bool:
+    """Say whether nobody else is claiming those that travelled with a command, and keep it so until the commit."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))", [command.key, command.connection_id]
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def _first(connection: Connection) -> Command | None:

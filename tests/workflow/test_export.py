@@ -1,0 +1,364 @@
+"""Exports: records of one provider go into the books of another, once, and nothing there is written over."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from integrations.models import (
+    Command,
+    Connection,
+    Copy,
+    CopyState,
+    Drift,
+    DriftStatus,
+    JournalEntry,
+    Outcome,
+    Record,
+    Reference,
+    Route,
+    Run,
+    RunKind,
+    Tenant,
+    WorkState,
+)
+from integrations.models import Link as Tie
+from integrations.providers.xero.sandbox.harness import Sandbox
+from integrations.reconciliation import pushing
+from integrations.reconciliation.check import check_record
+from integrations.reconciliation.resolve import accept, push
+from integrations.workflow import copies, export, routes
+from integrations.workflow.errors import Refusal
+from tests.books import books, books_process, connect_books, copy_of, held, make_route, work_off
+from tests.conftest import TESTER
+
+__all__ = ["books", "books_process"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+AT = "2026-11-18T09:15:00Z"
+MakeRecord = Callable[..., Record]
+
+
+@pytest.fixture
+def target(tenant: Tenant, books: Sandbox) -> Connection:
+    return connect_books(tenant, books)
+
+
+@pytest.fixture
+def route(connection: Connection, target: Connection) -> Route:
+    return make_route(connection, target)
+
+
+@pytest.fixture
+def story(make_record: MakeRecord) -> dict[str, Record]:
+    """A paid invoice with its customer, payment and refund, as belief holds them."""
+    customer = make_record("customer", data={"name": "Halvorsen Marine AS", "email": "ap@halvorsen.example",
+                                             "currency": "EUR", "created_at": AT})  # fmt: skip
+    money = {"currency": "EUR", "created_at": AT}
+    invoice = make_record("invoice", state="paid", customer=customer, data=money | {
+        "number": "INV-1", "subtotal": 10_000, "tax": 1_900, "total": 11_900, "amount_due": 0, "amount_paid": 11_900,
+        "issued_at": AT, "due_at": None, "paid_at": AT, "customer": "x"})  # fmt: skip
+    payment = make_record("payment", data=money | {"amount": 11_900, "amount_received": 11_900,
+                                                   "amount_refunded": 2_500})  # fmt: skip
+    refund = make_record("refund", data=money | {"amount": 2_500, "reason": "duplicate"})
+    for record, field, of in (
+        (invoice, "customer", customer), (payment, "customer", customer), (payment, "invoice", invoice),
+        (refund, "payment", payment),
+    ):  # fmt: skip
+        Tie.objects.create(record=record, field=field, target=of)
+    return {"customer": customer, "invoice": invoice, "payment": payment, "refund": refund}
+
+
+def change(record: Record, **fields: Any) -> None:
+    """Change belief as a transition does, and let its exports be planned."""
+    data = {**record.data, **{name: value for name, value in fields.items() if name != "state"}}
+    record.state, record.data, record.version = fields.get("state", record.state), data, record.version + 1
+    record.save()
+    copies.make_due([record.pk], [record.connection_id])
+
+
+def export_everything(story: dict[str, Record]) -> None:
+    copies.make_due([record.pk for record in story.values()], [story["invoice"].connection_id])
+    work_off()
+
+
+def long_ago() -> None:
+    """Let every look at the target be too old to write by."""
+    Copy.objects.update(compared_at=timezone.now() - timedelta(hours=1))
+
+
+def test_a_story_goes_into_the_books_each_part_after_what_it_refers_to(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything(story)
+
+    assert set(Copy.objects.values_list("state", flat=True)) == {CopyState.EXPORTED}
+    (invoice,), (note,) = held(books, "Invoices"), held(books, "CreditNotes")
+    assert (invoice["Total"], invoice["TotalTax"], invoice["AmountPaid"]) == (119.0, 19.0, 119.0)
+    assert (invoice["Status"], invoice["Contact"]["Name"]) == ("PAID", "Halvorsen Marine AS")
+    assert (note["Total"], note["Status"]) == (25.0, "PAID")
+    assert books.effects()["created"] == 5 == Command.objects.count()
+
+
+def test_a_copy_says_from_which_version_it_was_exported_and_when(
+    route: Route, story: dict[str, Record], target: Connection
+) -> None:
+    export_everything(story)
+
+    copy = copy_of(story["invoice"])
+    assert (copy.version, copy.resource) == (story["invoice"].version, "invoice")
+    assert copy.exported_at
+    reference = Reference.objects.get(record=story["invoice"], connection=target)
+    assert reference.external_id == copy.external_id
+
+
+def test_planned_again_nothing_goes_out_twice(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    export_everything(story)
+
+    export_everything(story)
+
+    assert books.effects()["created"] == 5
+
+
+def test_without_a_route_nothing_becomes_due(target: Connection, story: dict[str, Record]) -> None:
+    assert copies.make_due([story["invoice"].pk], [story["invoice"].connection_id]) == 0
+
+
+def test_a_record_waits_by_name_for_the_one_that_it_refers_to(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    copies.make_due([story["invoice"].pk], [story["invoice"].connection_id])
+
+    export.plan_due(seconds=5)
+
+    copy = copy_of(story["invoice"])
+    assert (copy.state, copy.waits_on_id) == (CopyState.WAITING, story["customer"].pk)
+    assert copy.reason == "Waits for customer Halvorsen Marine AS to be at Books."
+    assert copy_of(story["customer"]).state in (CopyState.DUE, CopyState.WAITING)
+
+
+def test_what_is_older_than_the_route_goes_along_where_something_newer_needs_it(
+    route: Route, story: dict[str, Record]
+) -> None:
+    Route.objects.update(since=timezone.now() - timedelta(hours=1))
+    Record.objects.filter(pk=story["customer"].pk).update(occurred_at=timezone.now() - timedelta(days=9))
+
+    copies.make_due([story["customer"].pk], [route.source_id])
+    alone = Copy.objects.exists()
+    Record.objects.exclude(pk=story["customer"].pk).update(occurred_at=timezone.now())
+    export_everything({name: record for name, record in story.items() if name != "customer"})
+
+    assert not alone
+    assert copy_of(story["customer"]).state == CopyState.EXPORTED
+
+
+def test_what_came_to_nothing_is_not_exported_and_says_why(route: Route, story: dict[str, Record]) -> None:
+    story["payment"].state = "failed"
+    story["payment"].save()
+
+    export_everything(story)
+
+    payment, refund = copy_of(story["payment"]), copy_of(story["refund"])
+    assert (payment.state, refund.state) == (CopyState.NOT_NEEDED, CopyState.NOT_NEEDED)
+    assert "nothing was collected" in payment.reason
+    assert refund.reason == f"Its payment {story['payment'].label} is not exported."
+
+
+def test_a_payment_that_succeeds_later_is_exported_then(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    story["payment"].state = "failed"
+    story["payment"].save()
+    export_everything(story)
+
+    change(story["payment"], state="succeeded")
+    work_off()
+
+    assert held(books, "Invoices")[0]["AmountPaid"] == 119.0
+    assert copy_of(story["refund"]).state == CopyState.EXPORTED
+
+
+def test_an_invoice_voided_here_is_voided_there_after_a_look_at_it(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    story["invoice"].state = "open"
+    story["invoice"].save()
+    export_everything({name: story[name] for name in ("customer", "invoice")})
+    long_ago()
+
+    change(story["invoice"], state="void")
+    work_off()
+
+    assert held(books, "Invoices")[0]["Status"] == "VOIDED"
+    assert copy_of(story["invoice"]).state == CopyState.EXPORTED
+    assert Run.objects.filter(kind=RunKind.RESYNC, connection=route.target).exists()
+
+
+def test_a_change_here_goes_there(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    export_everything({"customer": story["customer"]} | {"invoice": story["invoice"]})
+    long_ago()
+
+    change(story["customer"], name="Halvorsen Offshore AS")
+    work_off()
+
+    assert held(books, "Contacts")[0]["Name"] == "Halvorsen Offshore AS"
+    assert not Drift.objects.exists()
+
+
+def test_what_was_changed_there_is_not_written_over_and_opens_a_difference(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything(story)
+    long_ago()
+    books.alter("Contacts", copy_of(story["customer"]).external_id, EmailAddress="other@halvorsen.example")
+
+    change(story["customer"], name="Halvorsen Offshore AS")
+    work_off()
+
+    copy, drift = copy_of(story["customer"]), Drift.objects.get()
+    assert copy.state == CopyState.STOPPED
+    assert copy.reason == "It was changed at Books in 1 field: nothing is written over it. Decide."
+    assert (drift.field, drift.ours, drift.theirs) == ("email", "ap@halvorsen.example", "other@halvorsen.example")
+    assert drift.connection_id == route.target_id
+    assert held(books, "Contacts")[0]["EmailAddress"] == "other@halvorsen.example"
+    story["customer"].refresh_from_db()
+    assert story["customer"].data["email"] == "ap@halvorsen.example"
+
+
+def test_a_person_may_send_ours_over_theirs(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    export_everything(story)
+    books.alter("Contacts", copy_of(story["customer"]).external_id, EmailAddress="other@halvorsen.example")
+    check_record(story["customer"], at=route.target, actor=TESTER)
+    work_off()
+
+    push(Drift.objects.all(), actor=TESTER, reason="They mistyped it")
+    work_off()
+
+    assert held(books, "Contacts")[0]["EmailAddress"] == "ap@halvorsen.example"
+    assert Drift.objects.get().status == DriftStatus.PUSHED
+    assert copy_of(story["customer"]).state == CopyState.EXPORTED
+
+
+def test_what_was_voided_there_is_a_difference_and_never_belief(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    story["invoice"].state = "open"
+    story["invoice"].save()
+    export_everything({name: story[name] for name in ("customer", "invoice")})
+    books.lose("Invoices", "INV-1")
+
+    check_record(story["invoice"], at=route.target, actor=TESTER)
+    work_off()
+
+    drift = Drift.objects.get()
+    assert (drift.field, drift.ours, drift.theirs) == ("state", "open", "void")
+    assert copy_of(story["invoice"]).shown_state == "void"
+    story["invoice"].refresh_from_db()
+    assert (story["invoice"].state, story["invoice"].version) == ("open", 1)
+
+
+def test_theirs_is_not_accepted_for_a_copy(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    export_everything(story)
+    books.alter("Contacts", copy_of(story["customer"]).external_id, EmailAddress="other@halvorsen.example")
+    check_record(story["customer"], at=route.target, actor=TESTER)
+    work_off()
+
+    with pytest.raises(Refusal, match="belief follows its own provider"):
+        accept(Drift.objects.all(), actor=TESTER, reason="They know better")
+
+
+def test_what_was_exported_is_locked_against_edits_here(
+    route: Route, story: dict[str, Record], connection: Connection
+) -> None:
+    export_everything(story)
+    invoice, now = story["invoice"], timezone.now()
+    run = Run.objects.create(
+        tenant=route.tenant, environment=route.environment, connection=connection, kind=RunKind.RECONCILE,
+        due_at=now, asked_by="the tests", state=WorkState.DONE,
+    )  # fmt: skip
+    drift = Drift.objects.create(
+        tenant=route.tenant, environment=route.environment, connection=connection, record=invoice, kind="invoice",
+        resource="invoice", external_id="in_1", field="total", ours=11_900, theirs=9_900, run=run,
+        first_seen_at=now, last_seen_at=now,
+    )  # fmt: skip
+
+    with pytest.raises(Refusal, match="Total of INV-1 is locked: exported to Books"):
+        accept([drift], actor=TESTER, reason="They know better")
+
+    locks = pushing.locks_of(Copy.objects.filter(record=invoice).select_related("connection"), invoice)
+    assert {"total", "tax", "number"} <= locks.keys()
+    assert "amount_paid" not in locks
+
+
+def test_a_refused_command_stops_the_export_and_once_exported_again_it_goes_out(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    route.target.settings["sales_account"] = "999"
+    route.target.save()
+    export_everything({name: story[name] for name in ("customer", "invoice")})
+    stopped = copy_of(story["invoice"])
+    route.target.settings["sales_account"] = "200"
+    route.target.save()
+
+    pushing.export_again(stopped, actor=TESTER, reason="The account was wrong")
+    work_off()
+
+    assert stopped.state == CopyState.STOPPED
+    assert "Create invoice for invoice INV-1" in stopped.reason
+    assert copy_of(story["invoice"]).state == CopyState.EXPORTED
+    assert Command.objects.filter(record=story["invoice"]).earliest("pk").outcome == Outcome.CANCELLED
+
+
+def test_a_paused_route_holds_and_drops_nothing(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    routes.pause(route, actor=TESTER, reason="The books are closed")
+    export_everything(story)
+    waiting = Copy.objects.filter(state=CopyState.DUE).count()
+
+    routes.resume(route, actor=TESTER)
+    work_off()
+
+    assert waiting == 4
+    assert set(Copy.objects.values_list("state", flat=True)) == {CopyState.EXPORTED}
+
+
+def test_a_first_export_is_a_run_with_its_count(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    run = routes.export_all(route, actor=TESTER, reason="Everything that is there")
+
+    with pytest.raises(Refusal, match="under way"):
+        routes.export_all(route, actor=TESTER, reason="Twice")
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.held, run.items) == (WorkState.DONE, 4, 4)
+    assert held(books, "Invoices")[0]["AmountDue"] == 0
+    assert routes.counts_of([route])[route.pk] == {CopyState.EXPORTED: 4}
+
+
+def test_a_route_takes_along_what_its_kinds_refer_to(connection: Connection, target: Connection) -> None:
+    assert make_route(connection, target, "refund").kinds == ["customer", "invoice", "payment", "refund"]
+
+
+def test_commands_of_one_action_travel_together(route: Route, make_record: MakeRecord, books: Sandbox) -> None:
+    made = [make_record("customer", data={"name": f"Company {n}", "created_at": AT}) for n in range(60)]
+
+    copies.make_due([record.pk for record in made], [route.source_id])
+    work_off()
+
+    assert len(held(books, "Contacts")) == 60
+    assert Command.objects.values("key").distinct().count() == 2
+
+
+def test_customers_of_one_name_become_two_contacts(route: Route, make_record: MakeRecord, books: Sandbox) -> None:
+    made = [make_record("customer", data={"name": "Twin Ltd", "created_at": AT}) for _ in range(2)]
+
+    copies.make_due([record.pk for record in made], [route.source_id])
+    work_off()
+
+    assert len({contact["Name"] for contact in held(books, "Contacts")}) == 2
+
+
+def test_what_is_exported_stands_in_the_timeline(route: Route, story: dict[str, Record]) -> None:
+    export_everything(story)
+
+    told = JournalEntry.objects.filter(record_id=story["invoice"].pk).values_list("action", flat=True)
+    assert {"command.submitted", "command.answered"} <= set(told)

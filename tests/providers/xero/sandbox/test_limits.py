@@ -76,7 +76,7 @@ def test_tenants_do_not_share_the_limits_of_a_minute(api: Api, sandbox: Sandbox,
 
 def test_a_sixth_request_at_once_is_refused(api: Api, sandbox: Sandbox, clients: MakeApi) -> None:
     sandbox.set_limits(enforced=True)
-    sandbox.set_faults({"kind": "delay", "seconds": 1})
+    sandbox.set_faults({"kind": "delay", "seconds": 3})
     answers: list[httpx.Response] = []
     threads = [
         threading.Thread(target=lambda one=one: answers.append(one.ask("GET", "Organisation")))

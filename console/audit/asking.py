@@ -34,6 +34,11 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
          "credential.cancelled"),
     ),
     "setup": ("settings and mappings", ("connection.made", "settings.changed", "mapping.published")),
+    "commands": (
+        "commands",
+        ("command.submitted", "command.sent_again", "command.hurried", "command.looked_for", "command.cancelled",
+         "command.resolved", "command.parked"),
+    ),
     "people": ("people and roles", ("grant.given", "grant.taken", "person.invited", "token.made", "token.revoked")),
     "signin": ("sign-ins", ("person.signed_in", "person.signed_out", "person.refused")),
     "reveals": ("reveals", ("payload.revealed",)),

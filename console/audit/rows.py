@@ -15,7 +15,10 @@ from integrations.canonical import KINDS
 from integrations.models import Checkpoint, JournalEntry, Record, Stream
 
 #: Subject of an entry, and the page that shows it.
-PAGES = {"event": "event", "mapping": "mapping", "problem": "problem", "record": "record", "connection": "connection"}
+PAGES = {
+    "event": "event", "command": "command", "mapping": "mapping", "problem": "problem", "record": "record",
+    "connection": "connection",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,11 @@ EVIDENCE: Final = (
     "event.decided", "event.parked", "event.waits", "event.redelivered", "record.changed", "record.checked",
     "run.finished", "run.parked", "run.waits", "webhook.refused",
 )  # fmt: skip
-#: What is no change of how things stand: looks, questions and notes.
+#: What is no change of how things stand: looks, questions and notes, and commands that take their way.
 LOOKS: Final = (
     "record.noted", "payload.revealed", "export.made", "record.check_asked", "connection.check_asked",
     "stream.run_asked", "problem.assigned", "run.cancelled", "journal.verified", "person.signed_in",
-    "person.signed_out",
+    "person.signed_out", "command.submitted", "command.answered", "command.waits", "command.confirmed",
 )  # fmt: skip
 
 

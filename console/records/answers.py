@@ -105,13 +105,17 @@ def answers(
     entries: list[JournalEntry],
     provider: str,
     *,
+    sent: Answer,
     event_url: Callable[[int], str],
     mapping_url: Callable[[int], str],
 ) -> list[Answer]:
-    """Return the seven answers; `entries` are the lines of the timeline that are shown, `newest` the last evidence."""
+    """Return the seven answers, of which `sent` is the first.
+
+    `entries` are the lines of the timeline that are shown, `newest` is the last evidence.
+    """
     moved, tries = moved_of(record), tries_of(record)
     return [
-        Answer("We sent", "Nothing", note="no command was ever asked for"),
+        sent,
         _came_back(newest, provider, event_url),
         _mapped_by(record, mapping_url),
         _state_changed(moved, entries),

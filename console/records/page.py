@@ -10,9 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.access import get_visible
-from console.records import answers, belief, sides, timeline
+from console.records import answers, asked, belief, sides, timeline
 from integrations.canonical import KINDS
-from integrations.models import Event, Failure, Link, Payload, Record, Run
+from integrations.models import Command, Event, Failure, Link, Payload, Record, Run
 
 MOST_RELATED = 8
 MOST_PAYLOADS = 5
@@ -31,6 +31,7 @@ def find(request: Any, pk: int) -> Record:
     """Return the record that the person may see, with what its answers need; raises Http404."""
     space = request.space
     rows = answers.with_answers(Record.objects.select_related("customer", "mapping"))
+    rows = asked.with_newest(rows, Command.objects.visible_to(request.user))
     return get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)  # type: ignore[arg-type]
 
 
@@ -61,9 +62,11 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
             events[0] if events else None,
             [line.entry for line in stretch.lines],
             connection.name,
+            sent=asked.answer(record, lambda command_pk: reverse("command", args=(*space.args, command_pk))),
             event_url=lambda event_pk: reverse("event", args=(*space.args, event_pk)),
             mapping_url=lambda mapping_pk: reverse("mapping", args=(*space.args, mapping_pk)),
         ),
+        "undecided": asked.undecided(request, record),
         "failures": failures[:MOST_FAILURES],
         "more_failures": len(failures) - MOST_FAILURES,
         "sides": sides.read(
@@ -101,6 +104,7 @@ def timeline_of(request: Any, record: Record, now: datetime) -> timeline.Stretch
     return timeline.read(
         record,
         now,
+        request.user,
         place=int(place) if place.isascii() and place.isdigit() and len(place) < 19 else None,
         oldest_first=request.GET.get("order") == "oldest",
         seen=request.GET.get("seen", ""),

@@ -9,7 +9,8 @@ from typing import Any
 from django.db.models import QuerySet
 
 from console import look, wording
-from integrations.models import Event, JournalEntry, Lane, Record
+from integrations.models import Event, JournalEntry, Lane, Outcome, Record
+from integrations.models.visibility import Person
 
 SIZE = 50
 #: A silence this long is said.
@@ -18,7 +19,9 @@ GAP = timedelta(hours=2)
 _PROVIDER_WORD = re.compile(r"[a-z_]+(\.[a-z_]+)+", re.ASCII)
 #: Lines whose outcome is a word of a topic of `console.look`.
 _TOPICS = {"event.decided": "decision", "event.redelivered": "decision", "record.checked": "match"}
-_FAILED = {"event.parked": "is-danger", "event.waits": "is-warn"}
+_FAILED = {
+    "event.parked": "is-danger", "event.waits": "is-warn", "command.parked": "is-danger", "command.waits": "is-warn",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ class Stretch:
         return [(lane, lane.capitalize(), self.counts[lane]) for lane in Lane.values]
 
 
-def entries_of(record: Record) -> "QuerySet[JournalEntry]":
-    """Return the journal about a record."""
-    return JournalEntry.objects.filter(record_id=record.pk)
+def entries_of(record: Record, person: Person) -> "QuerySet[JournalEntry]":
+    """Return the journal about a record; what was asked of a connection only to who sees that connection."""
+    return JournalEntry.objects.visible_to(person).filter(record_id=record.pk)
 
 
 def before_it_was(record: Record) -> "QuerySet[JournalEntry]":
@@ -83,12 +86,18 @@ def before_it_was(record: Record) -> "QuerySet[JournalEntry]":
 
 
 def read(
-    record: Record, now: datetime, *, place: int | None = None, oldest_first: bool = False, seen: str = ""
+    record: Record,
+    now: datetime,
+    person: Person,
+    *,
+    place: int | None = None,
+    oldest_first: bool = False,
+    seen: str = "",
 ) -> Stretch:
     """Return the stretch that goes on after the entry `place`, or begins the timeline."""
     order = "id" if oldest_first else "-id"
     parts = []
-    for part in (entries_of(record), before_it_was(record)):
+    for part in (entries_of(record, person), before_it_was(record)):
         if place is not None:
             part = part.filter(**{"id__gte" if oldest_first else "id__lte": place})
         parts.append(part.order_by(order)[: SIZE + 2])
@@ -121,7 +130,14 @@ def line_of(entry: JournalEntry) -> Line:
     topic = "" if entry.lane == Lane.PEOPLE else _TOPICS.get(entry.action, "")
     if not topic and entry.lane == Lane.STATE:
         topic = "state"
+    if entry.subject_type == "command" and entry.lane != Lane.PEOPLE:
+        return Line(entry, said_of(entry), tone, _outcome_of(entry), "command")
     return Line(entry, said_of(entry), tone, entry.outcome, topic)
+
+
+def _outcome_of(entry: JournalEntry) -> str:
+    """Return a command's outcome at that time as people read it, or the category of what went wrong."""
+    return str(Outcome(entry.outcome).label).lower() if entry.outcome in Outcome.values else entry.outcome
 
 
 def said_of(entry: JournalEntry) -> Said:
@@ -132,6 +148,8 @@ def said_of(entry: JournalEntry) -> Said:
     if entry.action == "record.changed":
         head, _, tail = summary.partition(". ")
         return Said("", head, tail)
+    if entry.action == "command.submitted":
+        return Said("", summary, entry.reason)
     head, _, tail = summary.partition(": ")
     first, _, rest = head.partition(" ")
     if _PROVIDER_WORD.fullmatch(first):

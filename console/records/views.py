@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from console import values
 from console.access import get_visible, in_space
-from console.records import listing, page, search, sides, timeline
+from console.records import asked, listing, page, search, sides, timeline
 from integrations.models import Event, JournalEntry, Record, WorkState
 
 
@@ -69,11 +69,12 @@ def timeline_more(request: Any, pk: int) -> HttpResponse:
 def entry(request: Any, pk: int, entry_pk: int) -> HttpResponse:
     """Show what lies behind one line of the timeline: the evidence, the change, the person."""
     found = find_plain(request, pk)
-    line = timeline.entries_of(found).filter(pk=entry_pk).first()
+    line = timeline.entries_of(found, request.user).filter(pk=entry_pk).first()
     line = line or timeline.before_it_was(found).filter(pk=entry_pk).first()
     if line is None:
         raise Http404
-    context = {"record": found, "entry": line, "line": timeline.line_of(line)} | _behind(request, found, line)
+    context = {"record": found, "entry": line, "line": timeline.line_of(line)}
+    context |= _behind(request, found, line) | asked.behind(request, line)
     template = "records/_entry_evidence.html" if request.htmx else "records/entry.html"
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request"])

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from console.models import User
 from console.records import timeline
 from integrations.models import JournalEntry, Record
 from integrations.workflow.process import process_batch
@@ -26,13 +27,13 @@ def record(make_record: Any) -> Record:
     return made
 
 
-def test_days_are_headed_and_silences_said(record: Record) -> None:
+def test_days_are_headed_and_silences_said(record: Record, support: User) -> None:
     line(record, NOW - timedelta(days=2, hours=7))
     line(record, NOW - timedelta(hours=22))
     line(record, NOW - timedelta(hours=1))
     line(record, NOW)
 
-    stretch = timeline.read(record, NOW)
+    stretch = timeline.read(record, NOW, support)
 
     assert [(each.day, each.gap) for each in stretch.lines] == [
         ("Today, Thursday 19 November", ""),
@@ -44,14 +45,14 @@ def test_days_are_headed_and_silences_said(record: Record) -> None:
 
 @pytest.mark.parametrize("oldest_first", [False, True])
 def test_stretches_follow_each_other_without_a_gap_or_a_day_twice(
-    record: Record, monkeypatch: pytest.MonkeyPatch, oldest_first: bool
+    record: Record, support: User, monkeypatch: pytest.MonkeyPatch, oldest_first: bool
 ) -> None:
     monkeypatch.setattr(timeline, "SIZE", 3)
     written = [line(record, NOW - timedelta(minutes=10 - n)).pk for n in range(8)]
 
     seen, days, place, counts = [], [], None, ""
     for _ in range(3):
-        stretch = timeline.read(record, NOW, place=place, oldest_first=oldest_first, seen=counts)
+        stretch = timeline.read(record, NOW, support, place=place, oldest_first=oldest_first, seen=counts)
         seen += [each.entry.pk for each in stretch.lines]
         days += [each.day for each in stretch.lines if each.day]
         place, counts = stretch.goes_on, stretch.seen

@@ -77,6 +77,9 @@ class Provider:
         chosen = [obj for obj in reversed(found) if not obj.get("deleted") and obj["created"] >= since]
         if "starting_after" in query:
             ids = [obj["id"] for obj in chosen]
+            if query["starting_after"] not in ids:
+                told = {"type": "invalid_request_error", "code": "resource_missing", "param": "starting_after"}
+                return self.json({"error": told}, status=400)
             chosen = chosen[ids.index(query["starting_after"]) + 1 :]
         return self.json({"object": "list", "data": chosen[:size], "has_more": len(chosen) > size})
 

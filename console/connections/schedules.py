@@ -41,7 +41,7 @@ class ScheduleForm(forms.Form):
     )  # fmt: skip
     absent_least = forms.IntegerField(
         label="But never fewer than", min_value=1, max_value=1_000_000,
-        help_text="So few missing objects ask nobody, whatever their share.",
+        help_text="Fewer missing objects than this ask nobody, whatever their share.",
     )  # fmt: skip
 
     def __init__(self, data: Any, stream: Stream) -> None:

@@ -272,6 +272,7 @@ class Adapter(Protocol):
     ) -> tuple[Response, Page]:
         """Fetch one page of `resource`; `since` limits to what changed after it where that is possible.
 
+        Raises `Fault`; `CursorGone` where what the cursor names was deleted meanwhile.
         `since` is the provider's clock and goes back far enough by itself: the engine has taken off the overlap.
         """
         ...
@@ -308,6 +309,10 @@ class Adapter(Protocol):
     def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
         """A link to the object in the provider's own dashboard, "" where there is none."""
         ...
+
+
+class CursorGone(Fault):
+    """The place in a list to go on from is there no more; the list has to be read again from its start."""
 
 
 class BadSignature(Exception):

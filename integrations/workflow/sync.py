@@ -23,7 +23,7 @@ from integrations.health import breaker, rates
 from integrations.models import Attempt, Connection, Run, RunKind, Source, WorkState
 from integrations.models.run import BULK, OFF_PEAK
 from integrations.providers import get_adapter
-from integrations.providers.base import Item, Response
+from integrations.providers.base import CursorGone, Item, Response
 from integrations.workflow import endings, routes, scans, windows
 from integrations.workflow.sights import Asked, store
 from integrations.workflow.wake import EVENTS, RUNS, after_commit
@@ -269,6 +269,8 @@ def _fail(run: Run, fault: Fault, exchanges: Exchanges) -> None:
     )
     if not met:
         return
+    if isinstance(fault, CursorGone):
+        Run.objects.filter(pk=run.pk).update(cursor=None, seen_cursors=[])
     _keep_unread(run, exchanges)
     if verdict.state == WorkState.PARKED:
         _set_aside(run, fault)

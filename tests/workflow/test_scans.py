@@ -253,6 +253,23 @@ def test_a_page_that_cannot_be_read_parks_the_scan_and_deletes_nothing(stream: S
     assert (run.state, run.category, gone(), run.pages) == ("parked", "contract mismatch", [], 1)
 
 
+def test_a_scan_begins_its_list_again_when_its_place_is_gone(stream: Stream, provider: Provider) -> None:
+    """The last object of the first page is deleted before the second page is asked for."""
+    provider.watch = lambda request: (
+        provider.objects["customer"].pop("cus_0003", None) if "starting_after" in request.url.params else None
+    )
+
+    run = scanned(stream)
+    run.refresh_from_db()
+    assert (run.state, run.cursor, gone()) == ("waiting", None, [])
+    Run.objects.update(due_at=timezone.now())
+    work_off()
+
+    run.refresh_from_db()
+    assert (run.state, run.missing, gone()) == ("done", 0, [])
+    assert run.held == 5
+
+
 # -- too much at once
 
 

@@ -24,6 +24,7 @@ from integrations.providers.answers import read_json
 from integrations.providers.base import (
     Access,
     ActionSpec,
+    CursorGone,
     Effect,
     Found,
     Intent,
@@ -176,7 +177,14 @@ class StripeAdapter:
         query = client.list_query(
             resource, limit=client.settings_of(access).page_size, after=after, created_from=created_from
         )
-        response = client.get_well(access, transport, client.PATHS[resource], query)
+        try:
+            response = client.get_well(access, transport, client.PATHS[resource], query)
+        except Fault as fault:
+            if fault.code == "resource_missing" and fault.field == "starting_after":
+                raise CursorGone(
+                    Category.CONTRACT, "cursor_gone", "The last object read was deleted meanwhile"
+                ) from fault
+            raise
         entries, has_more = read_list(read_json(response.body))
         as_of = answers.as_of(response)
         items = _events(entries) if resource == EVENT else _objects(entries, resource, as_of)

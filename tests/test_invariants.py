@@ -60,7 +60,10 @@ INVARIANTS: dict[str, tuple[str, ...]] = {
         "tests/configuration/test_credentials.py::test_the_call_is_an_attempt_and_no_transaction_is_open",
     ),
     "4 One operation id, at most one effect at the provider": (
-        "tests/test_invariants.py::test_nothing_is_sent_that_could_have_an_effect",
+        "tests/providers/conformance/commands.py::test_the_same_intents_make_the_same_request",
+        "tests/providers/conformance/commands.py::test_after_a_timeout_behind_the_effect_it_is_found",
+        "tests/providers/conformance/commands.py::test_after_a_timeout_before_the_effect_none_is_found",
+        "tests/providers/conformance/commands.py::test_what_another_command_made_is_not_taken_for_it",
     ),
     "5 Belief changes only by a transition": (
         "tests/test_invariants.py::test_belief_is_the_sum_of_its_transitions",
@@ -153,18 +156,6 @@ def test_each_invariant_has_tests_that_exist(invariant: str) -> None:
     for test in INVARIANTS[invariant]:
         path, name = test.split("::")
         assert name in named_in(path), test
-
-
-# -- 4: until commands exist, no request may have an effect
-
-
-def test_nothing_is_sent_that_could_have_an_effect() -> None:
-    sent = set()
-    for path in (ROOT / "integrations" / "providers").rglob("*.py"):
-        if "sandbox" not in path.parts:
-            sent |= set(re.findall(r"\bRequest\(\s*\"(\w+)\"", path.read_text()))
-
-    assert sent == {"GET"}
 
 
 # -- 5

@@ -99,12 +99,25 @@ def verify(credential_id: int) -> None:
     try:
         account = adapter.check(access_of(connection, instead=credential), Exchanges(connection))
     except Fault as fault:
-        if fault.category in (Category.TIMEOUT, Category.OUTAGE, Category.RATE_LIMIT):
+        if fault.category in (Category.TIMEOUT, Category.OUTAGE, Category.RATE_LIMIT) or _is_anothers(
+            fault, credential
+        ):
             Credential.objects.filter(pk=credential_id, state=CredentialState.PENDING).update(failure=fault.message)
         else:
             _fail(credential, fault)
         return
     activate(credential, actor=ENGINE, how=f"The provider accepts it, for {account}")
+
+
+def _is_anothers(fault: Fault, credential: Credential) -> bool:
+    """Say whether the proof failed for a secret that is lacking, or itself to be proved: several prove each other."""
+    purposes = {spec.name for spec in get_adapter(credential.connection.provider).secrets}
+    wrong = fault.code.removeprefix("no_secret:") if fault.code.startswith("no_secret:") else fault.field
+    if wrong not in purposes - {credential.purpose}:
+        return False
+    return not Credential.objects.filter(
+        connection=credential.connection, purpose=wrong, state=CredentialState.ACTIVE
+    ).exists()
 
 
 def prove_due() -> int:

@@ -3,7 +3,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("integrations", "0008_exports"),
+        ("integrations", "0009_tokens"),
     ]
 
     operations = [

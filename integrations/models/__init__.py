@@ -21,6 +21,7 @@ from integrations.models.stream import Stream
 from integrations.models.subscription import SecretState, SigningSecret, Subscription
 from integrations.models.tally import Tally
 from integrations.models.tenant import Tenant
+from integrations.models.token import Token
 from integrations.models.visibility import Environment, Scope
 from integrations.models.work import OPEN_STATES, Work, WorkState
 
@@ -30,5 +31,5 @@ __all__ = [
     "DeliveryAttempt", "Drift", "DriftStatus", "Environment", "Event", "Export", "Failure", "JournalEntry",
     "Lane", "Link", "Mapping", "MappingState", "Message", "Outcome", "Pace", "Payload", "Problem", "Record",
     "Reference", "Route", "Run", "RunKind", "Scope", "SecretState", "SigningSecret", "Source", "Stream",
-    "Subscription", "Tally", "Tenant", "Transition", "Work", "WorkState",
+    "Subscription", "Tally", "Tenant", "Token", "Transition", "Work", "WorkState",
 ]  # fmt: skip

@@ -86,6 +86,7 @@ class SecretSpec:
     hint: str
     verified_by: Literal["call", "delivery"]
     pattern: str = ""
+    single_use: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,14 @@ class Access:
 
     settings: BaseModel
     secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """Fresh secrets by name, in place of those that were spent for them; they are good until `expires_at`."""
+
+    secrets: Mapping[str, str] = field(repr=False)
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -261,6 +270,13 @@ class Adapter(Protocol):
 
     def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
         """Say whether an object, as the provider shows it, has the effect of an intent."""
+        ...
+
+    def refresh(self, access: Access, transport: Transport) -> Renewed:
+        """Spend the secret of single use for fresh ones. Raises `Fault`; its `field` names the secret that is wrong.
+
+        Only called where a secret is of single use, and by one worker at a time.
+        """
         ...
 
     def check(self, access: Access, transport: Transport) -> str:

@@ -62,6 +62,8 @@ def _perform(parcel: Parcel, way: Pass) -> None:
             _send(parcel, access, way)
     except LostLease:
         log.warning("The lease over %d commands ended early; another worker has them", len(parcel.claimed))
+    except NotYet:
+        answers.let_go(parcel)
     except Fault as fault:
         way.failed(fault)
         answers.refuse(parcel, fault)

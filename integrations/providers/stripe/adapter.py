@@ -32,6 +32,7 @@ from integrations.providers.base import (
     Limits,
     Page,
     Remaining,
+    Renewed,
     Request,
     Response,
     SecretSpec,
@@ -154,6 +155,10 @@ class StripeAdapter:
     def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
         """Say whether an object has the effect of an intent."""
         return writing.shown(intent, obj)
+
+    def refresh(self, access: Access, transport: Transport) -> Renewed:
+        """Stripe's keys last."""
+        raise answers.mismatch("no_tokens", "Stripe has no tokens that could be refreshed.")
 
     def check(self, access: Access, transport: Transport) -> str:
         """Prove the API key; return whose account it is.

@@ -28,6 +28,7 @@ from integrations.providers.base import (
     Limits,
     Page,
     Remaining,
+    Renewed,
     Request,
     Response,
     SecretSpec,
@@ -35,7 +36,7 @@ from integrations.providers.base import (
     Transport,
 )
 from integrations.providers.exporting import Exporter
-from integrations.providers.xero import client, effects, errors, signature, writing
+from integrations.providers.xero import client, effects, errors, signature, tokens, writing
 from integrations.providers.xero.client import API_VERSION, ENDPOINTS, XeroSettings, settings_of
 from integrations.providers.xero.exporting import XeroExporter
 from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_list, read_object, read_webhook
@@ -81,6 +82,7 @@ class XeroAdapter:
             "accounting.contacts and accounting.transactions; afterwards it is used by nobody else",
             verified_by="call",
             pattern=r"\S{8,1800}",
+            single_use=True,
         ),
         SecretSpec(
             name="webhook_key",
@@ -162,6 +164,10 @@ class XeroAdapter:
         return effects.shown(intent, obj)
 
     # -- reading
+
+    def refresh(self, access: Access, transport: Transport) -> Renewed:
+        """Spend the refresh token for the next pair."""
+        return tokens.refresh(access, transport)
 
     def check(self, access: Access, transport: Transport) -> str:
         """Prove the secrets; return the organisation's name. The app must have been admitted to it."""

@@ -153,6 +153,7 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "active": Look("s-done", "ok"),
         "healthy": Look("s-done", "ok"),
         "needs someone": Look("s-triangle", "warn", "What flows, flows; a problem waits for a person"),
+        "commands wait": Look("s-octagon", "danger", "Its breaker is open: reading goes on, nothing is sent"),
         "late": Look("s-triangle", "warn"),
         "failing": Look("s-octagon", "danger"),
         "paused": Look("s-held", "warn"),

@@ -10,6 +10,8 @@ from django.conf import settings
 from console.connections.history import said
 from console.overview.rows import Row
 from console.wording import age, count
+from integrations.boundary.limits import spent_of
+from integrations.configuration import limits as agreed
 from integrations.health.freshness import Freshness
 from integrations.models import Attempt, Connection, Credential, CredentialState, Run, RunKind, Stream, WorkState
 from integrations.models.run import OFF_PEAK
@@ -276,6 +278,8 @@ def word_of(row: Row) -> str:
         return "disabled"
     if connection.paused_at:
         return "paused"
+    if row.breaker:
+        return "commands wait"
     if row.failing:
         return "failing"
     if fresh and fresh.late:
@@ -294,3 +298,28 @@ def facts(connection: Connection) -> list[tuple[str, str]]:
     """Return the settings as (title, value)."""
     schema = get_adapter(connection.provider).settings_schema.model_fields
     return [(info.title or name, said(connection.settings.get(name))) for name, info in schema.items()]
+
+
+@dataclass(frozen=True)
+class Used:
+    """One limit as the page shows it: so many of so many."""
+
+    title: str
+    number: int
+    most: int
+
+
+def used_of(connection: Connection, now: datetime) -> list[Used]:
+    """Return how much of each limit of a connection is used now; what is not limited is left out."""
+    spent = spent_of(connection, now=now)
+    known = [
+        ("Calls this minute", spent.this_minute, spent.limits.per_minute),
+        ("Calls, last 24 h", spent.today, spent.limits.per_day),
+        ("Calls under way", spent.under_way, spent.limits.at_once),
+    ]
+    return [Used(title, number, most) for title, number, most in known if most]
+
+
+def limit_facts(connection: Connection) -> list[tuple[str, str]]:
+    """Return the limits as (title, value)."""
+    return [(title, agreed.said(connection, connection.limits, name)) for name, title in agreed.TITLES.items()]

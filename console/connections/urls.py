@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from console.connections import actions, adding, schedules, secrets, views
+from console.connections import actions, adding, restraint, schedules, secrets, views
 
 urlpatterns = [
     path("", views.connections, name="connections"),
@@ -11,12 +11,17 @@ urlpatterns = [
     path("<int:pk>/", views.connection, name="connection"),
     path("<int:pk>/streams/", views.streams, name="connection_streams"),
     path("<int:pk>/secrets/", views.secrets, name="connection_secrets"),
+    path("<int:pk>/breaker/", views.breaker, name="connection_breaker"),
     path("<int:pk>/pause/", actions.pause, name="connection_pause"),
     path("<int:pk>/resume/", actions.resume, name="connection_resume"),
     path("<int:pk>/disable/", actions.disable, name="connection_disable"),
     path("<int:pk>/enable/", actions.enable, name="connection_enable"),
     path("<int:pk>/run/", actions.run_all, name="connection_run"),
     path("<int:pk>/settings/", actions.edit_settings, name="connection_settings"),
+    path("<int:pk>/limits/", restraint.edit_limits, name="connection_limits"),
+    path("<int:pk>/breaker/probe/", restraint.probe, name="breaker_probe"),
+    path("<int:pk>/breaker/open/", restraint.open_breaker, name="breaker_open"),
+    path("<int:pk>/breaker/close/", restraint.close_breaker, name="breaker_close"),
     path("<int:pk>/windows/", schedules.edit_windows, name="connection_windows"),
     path("<int:pk>/secrets/<slug:purpose>/rotate/", secrets.rotate, name="credential_rotate"),
     path("secrets/<int:pk>/cancel/", secrets.cancel, name="credential_cancel"),

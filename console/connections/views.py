@@ -13,7 +13,17 @@ from console.connections import history, page
 from console.overview.rows import Row, read_rows
 from console.overview.words import lead, note, title
 from integrations.configuration.schedules import windows_said
-from integrations.models import Connection, Credential, CredentialState, Mapping, MappingState, Run
+from integrations.health.backlog import unsent_of
+from integrations.models import (
+    Breaker,
+    BreakerState,
+    Connection,
+    Credential,
+    CredentialState,
+    Mapping,
+    MappingState,
+    Run,
+)
 from integrations.providers import get_adapter
 
 
@@ -58,13 +68,16 @@ def connection(request: Any, pk: int) -> HttpResponse:
         **_streams(request, shown, row, runs),
         **_secrets(request, shown, credentials),
         "row": row,
+        "breaker": row.breaker,
+        "unsent": row.unsent,
+        "used": page.used_of(shown, now),
         "word": page.word_of(row),
         "asked": page.asked_of(row),
         "lead": lead([row], now),
         "note": note(row, now),
         "adapter": get_adapter(shown.provider),
         "webhook_url": page.webhook_url(shown),
-        "facts": [*page.facts(shown), ("Off-peak windows", windows_said(shown.windows))],
+        "facts": [*page.facts(shown), *page.limit_facts(shown), ("Off-peak windows", windows_said(shown.windows))],
         "mappings": _mappings(shown),
         "attempts": page.newest_attempts(shown),
         "changes": history.changes_of(shown, credentials),
@@ -87,6 +100,20 @@ def secrets(request: Any, pk: int) -> HttpResponse:
     """Show the secrets alone, as they are asked for again while one is being verified."""
     shown = connection_of(request, pk)
     return _fragment(request, "connections/_secrets.html", _secrets(request, shown, _credentials(shown)))
+
+
+@require_GET
+@in_space()
+def breaker(request: Any, pk: int) -> HttpResponse:
+    """Show the breaker alone, as it is asked for again until it is closed."""
+    shown = connection_of(request, pk)
+    context = {
+        "connection": shown,
+        "breaker": Breaker.objects.filter(connection=shown).exclude(state=BreakerState.CLOSED).first(),
+        "unsent": unsent_of([shown.pk]).get(shown.pk),
+        "may": may(request, shown, "pause"),
+    }
+    return _fragment(request, "connections/_breaker.html", context)
 
 
 def _fragment(request: Any, template: str, context: dict[str, Any]) -> HttpResponse:

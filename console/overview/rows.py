@@ -7,11 +7,21 @@ from datetime import datetime
 from django.db.models import Count, Min, Sum
 
 from integrations.configuration.reach import lacking
-from integrations.health.backlog import Backlog, backlogs_of
+from integrations.health.backlog import Backlog, Unsent, backlogs_of, unsent_of
 from integrations.health.freshness import WORST_FIRST, Freshness, freshness_of, worst
 from integrations.health.rates import Count as Done
 from integrations.health.rates import Rates, latencies_of, rates_of
-from integrations.models import Connection, Credential, CredentialState, Problem, Run, RunKind, WorkState
+from integrations.models import (
+    Breaker,
+    BreakerState,
+    Connection,
+    Credential,
+    CredentialState,
+    Problem,
+    Run,
+    RunKind,
+    WorkState,
+)
 
 NOBODY = "nobody"
 
@@ -38,6 +48,13 @@ class Row:
     first_syncs: list[Run] = field(default_factory=list)
     #: Secrets without which nothing can be asked: none is active, none is being verified.
     lacking: list[str] = field(default_factory=list)
+    #: Commands that wait to be sent, and what holds them where it is not closed.
+    unsent: Unsent = field(default_factory=Unsent)
+    breaker: Breaker | None = None
+
+    @property
+    def breaker_word(self) -> str:
+        return self.breaker.state if self.breaker else BreakerState.CLOSED.value
 
     @property
     def freshness(self) -> Freshness | None:
@@ -68,11 +85,12 @@ class Row:
         """Whether a person is asked: a problem has an owner, a secret lacks, or data is late and nobody chose that."""
         return bool(self.asked or self.lacking or self.late or any(each.word == "never" for each in self.streams))
 
-    def badness(self) -> tuple[bool, int, int, int, str]:
+    def badness(self) -> tuple[bool, bool, int, int, int, str]:
         """Order rows by it, the worst first."""
         fresh = self.freshness
         return (
             not self.needs_someone,
+            self.breaker is None,
             -sum(number for _, number in self.asked),
             WORST_FIRST.index(fresh.word) if fresh else len(WORST_FIRST),
             -self.backlog.of(WorkState.PARKED),
@@ -81,12 +99,13 @@ class Row:
 
 
 def read_rows(connections: Sequence[Connection], now: datetime) -> list[Row]:
-    """Return the rows of a space's connections, the worst first. Six queries, two more during a first sync."""
+    """Return the rows of a space's connections, the worst first. Eight queries, two more during a first sync."""
     ids = [connection.pk for connection in connections]
     if not ids:
         return []
     streams, rates, latencies = freshness_of(connections, now), rates_of(ids, now), latencies_of(ids, now)
     backlogs, owned = backlogs_of(ids), _owned(ids)
+    unsent, breakers = unsent_of(ids), _not_closed(ids)
     syncs, lacks = _first_syncs(streams), _lacking(connections, streams)
     rows = [
         Row(
@@ -98,10 +117,17 @@ def read_rows(connections: Sequence[Connection], now: datetime) -> list[Row]:
             owned=owned.get(connection.pk, {}),
             first_syncs=syncs.get(connection.pk, []),
             lacking=lacks.get(connection.pk, []),
+            unsent=unsent.get(connection.pk, Unsent()),
+            breaker=breakers.get(connection.pk),
         )
         for connection in connections
     ]
     return sorted(rows, key=Row.badness)
+
+
+def _not_closed(ids: Sequence[int]) -> dict[int, Breaker]:
+    rows = Breaker.objects.filter(connection_id__in=ids).exclude(state=BreakerState.CLOSED)
+    return {row.connection_id: row for row in rows}
 
 
 def _owned(ids: Sequence[int]) -> dict[int, dict[str, Owned]]:

@@ -30,7 +30,6 @@ def overview(request: Any) -> HttpResponse:
         "title": words.title(rows),
         "lead": words.lead(rows, now),
         "rows": [_shown(row, now) for row in rows],
-        "told_to_wait": any(row.connection.wait_until and row.connection.wait_until > now for row in rows),
         "stats": _stats(rows, owners),
         "stuck": waiting.stuck_records(space),
         "drift": waiting.open_drift(space, where(user, space, "see_drift"))

@@ -48,6 +48,8 @@ def _reasons(row: Row, now: datetime) -> list[str]:
     waits = f"{count(parked, 'event')}{' or more' if row.backlog.capped else ''} parked" if parked else ""
     if row.lacking:
         reasons.append(f"no {listed(row.lacking)} is accepted, so nothing is read")
+    if row.breaker:
+        reasons.append(f"its breaker is {row.breaker_word} for commands{_behind(row)}")
     if row.asked:
         problems = sum(number for _, number in row.asked)
         verb = "waits" if problems == 1 else "wait"
@@ -63,6 +65,12 @@ def _reasons(row: Row, now: datetime) -> list[str]:
     return reasons
 
 
+def _behind(row: Row) -> str:
+    number = row.unsent.number
+    more = " or more" if row.unsent.capped else ""
+    return f", {count(number, 'command')}{more} {'waits' if number == 1 else 'wait'}" if number else ""
+
+
 def note(row: Row, now: datetime) -> str:
     """Return what is special about a connection, "" where nothing is."""
     connection, told = row.connection, []
@@ -70,6 +78,9 @@ def note(row: Row, now: datetime) -> str:
         told.append(f"Disabled, refuses webhooks: {_brief(connection.disable_reason)}")
     elif connection.paused_at:
         told.append(_paused("Paused", connection, now))
+    if row.breaker:
+        who = f" by {row.breaker.changed_by}" if row.breaker.changed_by else ""
+        told.append(f"Commands held{who}: {_brief(row.breaker.reason)}")
     told += [_paused(f"{each.stream.title} paused", each.stream, now) for each in row.streams if each.stream.paused_at]
     for run in row.first_syncs:
         what = run.stream.title.lower() if run.stream else "data"

@@ -66,3 +66,30 @@ def _add(backlog: Backlog, state: str, number: int, received_at: datetime) -> No
     backlog.states[state] = min(number, MOST)
     backlog.capped = backlog.capped or number > MOST
     backlog.oldest_at = min(filter(None, (backlog.oldest_at, received_at)))
+
+
+@dataclass(frozen=True)
+class Unsent:
+    """Commands of a connection that wait to be sent; `capped` says that there are more than were counted."""
+
+    number: int = 0
+    oldest_at: datetime | None = None
+    capped: bool = False
+
+
+def unsent_of(connection_ids: Collection[int]) -> dict[int, Unsent]:
+    """Return the commands that wait at some connections, where there are any, in one query over `command_due`."""
+    with database.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT c.id, n.number, n.oldest FROM unnest(%(connections)s::bigint[]) AS c(id) CROSS JOIN LATERAL (
+                SELECT count(*) AS number, min(submitted_at) AS oldest FROM (
+                    SELECT submitted_at FROM integrations_command m
+                    WHERE m.connection_id = c.id AND m.state IN ('ready', 'waiting')
+                      AND m.outcome IN ('submitted', 'sent', 'unknown')
+                    ORDER BY m.due_at, m.id LIMIT %(most)s + 1) counted) n
+            WHERE n.number > 0
+            """,
+            {"connections": list(connection_ids), "most": MOST},
+        )
+        return {pk: Unsent(min(number, MOST), oldest, number > MOST) for pk, number, oldest in cursor.fetchall()}

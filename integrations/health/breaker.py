@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from integrations.failures.categories import Category, Fault
+from integrations.health.backlog import Unsent, unsent_of
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Breaker, BreakerState, Connection, Lane
@@ -210,22 +211,16 @@ def _waiting(connection: Connection) -> dict[str, Any]:
     return {"connection": connection.pk, "categories": [category.value for category in COUNTED]}
 
 
-@dataclass(frozen=True)
-class Behind:
-    """Commands that wait behind a breaker, and since when the oldest does."""
-
-    number: int = 0
-    oldest_at: datetime | None = None
-
-
-def behind(connection: Connection) -> Behind:
-    """Return what waits at a connection and would go on when its breaker closes."""
+def behind(connection: Connection) -> int:
+    """Return how many commands would go on if the breaker closed now."""
     with database.cursor() as cursor:
-        cursor.execute(
-            f"SELECT count(*), min(submitted_at) FROM integrations_command WHERE {WAITING}",  # noqa: S608
-            _waiting(connection),
-        )
-        return Behind(*cursor.fetchone())
+        cursor.execute(f"SELECT count(*) FROM integrations_command WHERE {WAITING}", _waiting(connection))  # noqa: S608
+        return int(cursor.fetchone()[0])
+
+
+def unsent(connection: Connection) -> int:
+    """Return how many commands an open breaker holds, those that are not due yet too."""
+    return unsent_of([connection.pk]).get(connection.pk, Unsent()).number
 
 
 @transaction.atomic
@@ -244,7 +239,7 @@ def open_by_hand(connection: Connection, *, actor: Actor, reason: str) -> int:
     held.reason, held.category, held.refused_probes = reason, "", 0
     held.probe_at = held.probe = held.probe_until = None
     held.save()
-    waits = behind(connection).number
+    waits = unsent(connection)
     summary = f"Breaker of {connection.name} opened by hand; commands wait until it is closed"
     _note(connection, actor, "opened", summary, "open", reason)
     return waits

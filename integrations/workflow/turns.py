@@ -92,11 +92,11 @@ IN_TURN = """
 SELECT c.id FROM (
     SELECT c.*, p.sent_at, max(p.sent_at) OVER (PARTITION BY c.tenant_id) AS tenant_sent_at
     FROM integrations_connection c LEFT JOIN integrations_pace p ON p.connection_id = c.id
-) c
+) c CROSS JOIN LATERAL (
+    SELECT 1 FROM integrations_command m
+    WHERE m.connection_id = c.id AND m.state IN ('ready', 'waiting') AND m.due_at <= now()
+      AND m.outcome IN ('submitted', 'sent', 'unknown') LIMIT 1) due
 WHERE c.paused_at IS NULL AND c.disabled_at IS NULL AND (c.wait_until IS NULL OR c.wait_until <= now())
-  AND EXISTS (SELECT 1 FROM integrations_command m
-              WHERE m.connection_id = c.id AND m.state IN ('ready', 'waiting') AND m.due_at <= now()
-                AND m.outcome IN ('submitted', 'sent', 'unknown'))
   AND NOT EXISTS (SELECT 1 FROM integrations_breaker b
                   WHERE b.connection_id = c.id AND NOT (b.state = 'closed'
                      OR b.state = 'open' AND b.probe_at <= now() OR b.state = 'half open' AND b.probe_until <= now()))

@@ -49,13 +49,14 @@ def after_failure(fault: Fault, tries: int, now: datetime) -> Verdict:
 # The oldest event that is due of each object that nobody is working on. Objects whose older event is
 # ready or leased are left out, which keeps the order per record while different records go in parallel.
 # Every connection with due events has an equal part of a batch, so that no backlog delays anybody else's.
-# `+ 0` keeps the planner, as long as it has no statistics, from reading all older events of the connection.
+# `+ 0` keeps the planner, as long as it has no statistics, from reading all older events of the connection, and
+# `LIMIT 1` keeps it from reading all due events to find out who has any.
 CLAIM_HEADS = """
 WITH waiting AS MATERIALIZED (
-    SELECT c.id FROM integrations_connection c
-    WHERE c.paused_at IS NULL AND NOT c.id = ANY(%(emptied)s) AND EXISTS (
+    SELECT c.id FROM integrations_connection c CROSS JOIN LATERAL (
         SELECT 1 FROM integrations_event e
-        WHERE e.connection_id = c.id AND e.state IN ('ready', 'waiting') AND e.due_at <= now())
+        WHERE e.connection_id = c.id AND e.state IN ('ready', 'waiting') AND e.due_at <= now() LIMIT 1) due
+    WHERE c.paused_at IS NULL AND NOT c.id = ANY(%(emptied)s)
 ), part AS MATERIALIZED (
     SELECT ceil(%(most)s / greatest(1, count(*))::numeric)::bigint AS size FROM waiting
 )

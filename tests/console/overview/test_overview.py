@@ -12,7 +12,7 @@ from integrations.failures.categories import Category, Fault
 from integrations.health import rates
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Stream, Tenant, WorkState
+from integrations.models import Breaker, Connection, Stream, Tenant, WorkState
 from integrations.workflow import pause
 from tests.conftest import connected
 
@@ -133,11 +133,25 @@ def test_what_waits_for_others_is_not_in_my_list(client_of: Any, support: Any, f
 
 
 def test_the_provider_that_asks_to_wait_is_told(client_of: Any, support: Any, connection: Connection) -> None:
-    assert "Asked to wait" not in page(client_of(support))
+    assert "asked to wait" not in page(client_of(support))
 
     Connection.objects.update(wait_until=timezone.now() + timedelta(minutes=5))
 
-    assert "Asked to wait" in page(client_of(support))
+    assert "asked to wait, goes on" in page(client_of(support))
+
+
+def test_a_breaker_that_is_not_closed_is_told_with_its_next_probe(
+    client_of: Any, support: Any, connection: Connection
+) -> None:
+    assert "next probe" not in page(client_of(support))
+
+    Breaker.objects.create(
+        connection=connection, state="open", reason="It answered 503", probe_at=timezone.now() + timedelta(seconds=58)
+    )
+
+    shown = page(client_of(support))
+    assert "next probe" in shown
+    assert "Commands held: “It answered 503”" in shown
 
 
 def test_it_tells_what_changed_today(client_of: Any, support: Any, connection: Connection) -> None:

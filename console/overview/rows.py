@@ -53,6 +53,15 @@ class Row:
     breaker: Breaker | None = None
 
     @property
+    def waiting(self) -> int:
+        """Events that are not done and commands that are not sent."""
+        return self.backlog.total + self.unsent.number
+
+    @property
+    def waiting_since(self) -> datetime | None:
+        return min(filter(None, (self.backlog.oldest_at, self.unsent.oldest_at)), default=None)
+
+    @property
     def breaker_word(self) -> str:
         return self.breaker.state if self.breaker else BreakerState.CLOSED.value
 

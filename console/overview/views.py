@@ -50,7 +50,7 @@ def overview(request: Any) -> HttpResponse:
 def _shown(row: Row, now: Any) -> dict[str, Any]:
     return {
         "row": row,
-        "note": words.note(row, now),
+        "note": "; ".join(filter(None, (words.held(row), words.note(row, now)))),
         "allowance": words.allowance(row),
         "streams": words.every_stream(row, now),
     }

@@ -65,6 +65,14 @@ def _reasons(row: Row, now: datetime) -> list[str]:
     return reasons
 
 
+def held(row: Row) -> str:
+    """Return who or what holds the commands of a connection, "" where its breaker is closed."""
+    if row.breaker is None:
+        return ""
+    who = f" by {row.breaker.changed_by}" if row.breaker.changed_by else ""
+    return f"Commands held{who}: {_brief(row.breaker.reason)}"
+
+
 def _behind(row: Row) -> str:
     number = row.unsent.number
     more = " or more" if row.unsent.capped else ""
@@ -78,9 +86,6 @@ def note(row: Row, now: datetime) -> str:
         told.append(f"Disabled, refuses webhooks: {_brief(connection.disable_reason)}")
     elif connection.paused_at:
         told.append(_paused("Paused", connection, now))
-    if row.breaker:
-        who = f" by {row.breaker.changed_by}" if row.breaker.changed_by else ""
-        told.append(f"Commands held{who}: {_brief(row.breaker.reason)}")
     told += [_paused(f"{each.stream.title} paused", each.stream, now) for each in row.streams if each.stream.paused_at]
     for run in row.first_syncs:
         what = run.stream.title.lower() if run.stream else "data"

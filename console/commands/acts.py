@@ -44,7 +44,7 @@ def _busy(command: Command) -> str:
 def _look(command: Command) -> Act | None:
     if command.outcome not in (Outcome.UNKNOWN, Outcome.SENT, Outcome.ACCEPTED, Outcome.FAILED):
         return None
-    label = f"Look for 1 {thing(command)} in {command.connection.name}…"
+    label = f"Look for 1 {thing(command)}…"
     doubtful = command.outcome == Outcome.UNKNOWN
     return Act("command_look", label, "search", COMMAND, _busy(command) or _stopped(command), primary=doubtful)
 
@@ -62,7 +62,7 @@ def _send(command: Command) -> Act | None:
     if command.outcome not in (Outcome.UNKNOWN, Outcome.FAILED) and not parked:
         return None
     failed = command.outcome != Outcome.UNKNOWN
-    label = "Send 1 again, same operation id…"
+    label = "Send 1 again, same id…"
     return Act("command_send", label, "replay", COMMAND, _busy(command) or _stopped(command), primary=failed)
 
 

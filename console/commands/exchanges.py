@@ -1,7 +1,7 @@
 """The tries at a command: what we sent and what came back, side by side, with what is personal taken out."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from django.db.models import Count
 
 from console import wording
-from console.events.evidence import as_text, whole
+from console.events.evidence import as_text
 from integrations.boundary.redaction import Redacted, redact
 from integrations.boundary.vault import Unreadable, unseal
 from integrations.models import Attempt, AttemptState, Payload
@@ -197,7 +197,32 @@ def body_of(found: Bytes, pointer: str, sensitive: frozenset[str]) -> tuple[str,
         clean = redact(pointed(document, pointer), sensitive)
     except LookupError:
         clean = redact(document, sensitive)
-    return cut(json.dumps(clean, indent=2, ensure_ascii=False, default=lambda gone: f"({gone})")), taken_out(clean)
+    return cut("".join(drawn(clean)).encode(errors="replace").decode()), taken_out(clean)
+
+
+class Number(str):
+    """A number as it was written: 4812.50 is not 4812.5 to who compares what was sent."""
+
+    __slots__ = ()
+
+
+def drawn(node: Any, indent: str = "") -> Iterator[str]:
+    """Yield a tree as JSON over several lines, with a word in brackets where a value was taken out."""
+    if isinstance(node, Redacted):
+        yield f"({node})"
+    elif isinstance(node, Number):
+        yield node
+    elif isinstance(node, Mapping | list) and node:
+        pairs = isinstance(node, Mapping)
+        yield "{" if pairs else "["
+        below, between = f"{indent}  ", "\n"
+        for each in node:
+            yield f"{between}{below}{f'{json.dumps(each, ensure_ascii=False)}: ' if pairs else ''}"
+            yield from drawn(node[each] if isinstance(node, Mapping) else each, below)
+            between = ",\n"
+        yield f"\n{indent}{'}' if pairs else ']'}"
+    else:
+        yield json.dumps(node, ensure_ascii=False)
 
 
 def _parsed(found: Bytes) -> Any:
@@ -206,7 +231,7 @@ def _parsed(found: Bytes) -> Any:
     try:
         if "form" in found.row.content_type:
             return _nested(parse_qsl(found.body.decode(), keep_blank_values=True))
-        return whole(json.loads(found.body))
+        return json.loads(found.body, parse_float=Number, parse_int=Number)
     except (ValueError, RecursionError):
         return None
 

@@ -31,6 +31,7 @@ def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[st
     may = partial(request.user.powers.may, tenant_id=command.tenant_id, connection_id=command.connection_id)
     adapter = get_adapter(command.connection.provider)
     kind = kind_of(command, adapter)
+    offered = acts.acts(command, may)
     tries, count = exchanges.of_command(command.pk, sensitive(kind, adapter), revealed=revealed)
     hidden = sum(each.hidden for each in tries)
     failures = list(Failure.objects.filter(command=command).select_related("problem").order_by("-id")[:MOST_FAILURES])
@@ -45,7 +46,8 @@ def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[st
         "tries": tries,
         "earlier": count - len(tries),
         "content": content_of(command, kind, adapter, personal=revealed or may("see_personal")),
-        "acts": acts.acts(command, may),
+        "acts": offered,
+        "refused": [act for act in offered if act.why_not],
         "who_may": acts.who_may(command, may),
         "failures": failures,
         "lines": lines_of(command),
@@ -71,14 +73,22 @@ def content_of(command: Command, kind: str, adapter: Adapter, *, personal: bool)
     content = command.content if isinstance(command.content, dict) else {}
     clean = content if personal else redact(content, sensitive(kind, adapter))
     currency = content.get("currency")
-    shown = partial(values.shown, kind, currency=currency if isinstance(currency, str) else "", personal=True)
+    shown = partial(_shown, kind, currency if isinstance(currency, str) else "")
     return [
-        (
-            values.name_of(name),
-            mask(str(content[name])) if isinstance(value, Redacted) else shown(name, value),
-        )
+        (values.name_of(name), mask(str(content[name])) if isinstance(value, Redacted) else shown(name, value))
         for name, value in clean.items()
     ]
+
+
+def _shown(kind: str, currency: str, name: str, value: Any) -> str:
+    """Return a value in words; what a kind does not know by name tells by its form what it is."""
+    at = values.moment_of(value) if name.endswith("_at") else None
+    if at is not None:
+        return wording.exact(at)
+    known = name in values.sorts(kind)
+    if not known and type(value) is int and currency:
+        return wording.money(value, currency)
+    return values.shown(kind, name, value, currency=currency, personal=True)
 
 
 def lines_of(command: Command) -> list[JournalEntry]:

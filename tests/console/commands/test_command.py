@@ -53,13 +53,14 @@ def test_the_newest_try_comes_first_with_both_sides(
     client_of: Any, support: Any, commands_url: str, unknown: Command, make_try: Maker
 ) -> None:
     make_try(
-        unknown, status=503, category="provider outage", provider_request_id="req_theirs_1", sent={"amount": 1250},
+        unknown, status=503, category="provider outage", provider_request_id="req_theirs_1", sent=b'{"amount": 12.50}',
         answer={"error": {"type": "api_error"}}, headers={"retry-after": "60", "date": "today"},
     )  # fmt: skip
 
     newest, oldest = shown(client_of(support), commands_url, unknown).context["tries"]
 
     assert (newest.number, newest.sent.line) == (2, "POST /v1/refunds")
+    assert newest.sent.body == '{\n  "amount": 12.50\n}'
     assert newest.answer.line == "503 Service Unavailable, after 1.2 s"
     assert newest.answer.headers == [("retry-after", "60")]
     assert '"type": "api_error"' in newest.answer.body

@@ -64,7 +64,8 @@ def held(run: Run) -> QuerySet[Reference]:
 def missing(run: Run) -> QuerySet[Reference]:
     """Return what we hold and neither this scan nor a later one has met.
 
-    Without what was found gone before and waits for a person, or was dismissed by one, and showed no life since.
+    Without what was found gone before and showed no life since: it waits for a person, was dismissed by one, or is
+    our copy of what another connection holds, whose absence is a difference and no deletion.
     """
     told = Event.objects.filter(
         tenant_id=run.tenant_id,
@@ -76,7 +77,8 @@ def missing(run: Run) -> QuerySet[Reference]:
         state__in=(WorkState.PARKED, WorkState.DISMISSED),
         occurred_at__gte=OuterRef("seen_at"),
     )
-    return held(run).filter(~Exists(told), Q(scanned_in__isnull=True) | Q(scanned_in__lt=run.pk))
+    copy_gone = ~Q(record__connection_id=run.connection_id) & Q(seen_exact=True, seen_hash=b"")
+    return held(run).filter(~Exists(told), ~copy_gone, Q(scanned_in__isnull=True) | Q(scanned_in__lt=run.pk))
 
 
 def most_missing(stream: Stream, count: int) -> int:
@@ -128,7 +130,8 @@ def _park(run: Run) -> None:
 
 def waits_for_person(run: Run) -> bool:
     """Say whether a scan is parked because too much was missing."""
-    return run.kind == RunKind.SCAN and run.state == WorkState.PARKED and bool(run.listed_at) and not run.released_by
+    parked = run.kind == RunKind.SCAN and run.state == WorkState.PARKED and run.category == TOO_MANY.category
+    return parked and run.listed_at is not None and not run.released_by
 
 
 @transaction.atomic

@@ -148,6 +148,20 @@ def test_an_absence_that_is_not_legal_waits_for_a_person_once(connection: Connec
     assert Event.objects.filter(deleted=True).count() == 1
 
 
+def test_what_we_put_there_ourselves_is_asked_for_once_and_belief_stays(
+    stream: Stream, connection: Connection, provider: Provider
+) -> None:
+    """The record came from another connection: its copy is gone here, which is a difference and no deletion."""
+    source = connected(connection.tenant, "Source")
+    Record.objects.filter(references__external_id="cus_0001").update(connection=source)
+    drop(provider, "cus_0001")
+
+    first, second = scanned(stream), scanned(stream)
+
+    assert (first.missing, first.gone, gone()) == (1, 1, [])
+    assert (second.missing, Record.objects.get(references__external_id="cus_0001").state) == (0, "active")
+
+
 # -- lists that lie, move and break
 
 

@@ -227,7 +227,11 @@ def test_a_schedule_in_words(every: int, cron: str, said: str) -> None:
         ({"state": "ready"}, "R-7 reads the list, 0 objects"),
         ({"state": "waiting", "waits_for": "the off-peak window"}, "R-7 waits for the off-peak window"),
         ({"state": "leased", "missing": 3, "gone": 1, "listed": True}, "R-7 asks for 3 missing objects, 1 gone"),
-        ({"state": "parked", "missing": 25, "held": 40, "listed": True}, "25 of 40 are missing"),
+        (
+            {"state": "parked", "category": "business rule", "missing": 25, "held": 40, "listed": True},
+            "25 of 40 are missing",
+        ),
+        ({"state": "parked", "category": "authentication", "missing": 2, "listed": True}, "R-7 failed: authentication"),
         ({"state": "parked", "category": "provider outage"}, "R-7 failed: provider outage"),
         ({"state": "dismissed"}, "dismissed, everything is kept"),
         ({"state": "done", "held": 40}, "all 40 are there"),

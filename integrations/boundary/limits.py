@@ -183,7 +183,7 @@ ON CONFLICT DO NOTHING
 
 def ask(connection: Connection, *, now: datetime | None = None) -> Leave | Wait:
     """Take leave for one request, or say how long to wait. `now` is the database's clock where it is not given."""
-    if limits_of(connection) == Limits():
+    if limits_of(connection) == Limits() and not connection.wait_until:
         return Leave(connection)
     found = _run(ASK, connection, now)
     if found is None:
@@ -214,6 +214,7 @@ def leave_of(connection: Connection, *, patience: float = PATIENCE) -> Leave:
 
 def told_to_wait(connection: Connection, seconds: float | None, *, now: datetime | None = None) -> None:
     """Obey a refusal by the provider: the bucket is empty, and nothing leaves for `seconds`, where it named them."""
+    begin(connection, now=now)
     _run(EMPTY, connection, now, seconds=float(seconds or 0))
 
 

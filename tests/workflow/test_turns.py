@@ -200,7 +200,7 @@ def test_what_is_held_waits_as_it_is(make_command: Callable[..., Command], conne
     elif held == "disabled":
         Connection.objects.update(disabled_at=now)
     elif held == "told to wait":
-        limits.told_to_wait(limits_begun(connection), 60)
+        limits.told_to_wait(connection, 60)
     elif held == "breaker open":
         for _ in range(breaker.FAILURES):
             breaker.note_fault(connection, OUTAGE)
@@ -212,11 +212,6 @@ def test_what_is_held_waits_as_it_is(make_command: Callable[..., Command], conne
 
     assert turns.next_pass() is None
     assert Command.objects.values("state", "tries", "outcome", "due_at", "category").get(pk=command.pk) == before
-
-
-def limits_begun(connection: Connection) -> Connection:
-    limits.begin(connection)
-    return connection
 
 
 def test_what_nothing_can_be_claimed_of_is_left_out(

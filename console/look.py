@@ -111,6 +111,13 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "missing there": Look("s-absent", "danger"),
         "missing here": Look("s-absent", "danger"),
     },
+    "export": {
+        "to be exported": Look("s-hollow"),
+        "waiting": Look("s-wait"),
+        "exported": Look("s-done", "ok"),
+        "not exported": Look("s-absent"),
+        "needs a person": Look("s-square", "danger"),
+    },
     "drift": {
         "open": Look("s-differs", "danger"),
         "settling": Look("s-settling"),
@@ -119,6 +126,7 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "gone": Look("s-same", "ok", "The two sides agree again"),
         "no longer differs": Look("s-same", "ok"),
         "pushed": Look("s-full", "busy"),
+        "ours sent": Look("s-full", "busy"),
         "ignored": Look("s-slash"),
         "resolved": Look("s-same", "ok"),
         "resolved by itself": Look("s-same", "ok"),

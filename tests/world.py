@@ -10,6 +10,7 @@ from console.models import Role
 from console.tokens import keys
 from integrations.boundary.payloads import keep
 from integrations.boundary.vault import seal
+from integrations.configuration.connect import connect
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.journal.write import Entry, write
@@ -18,6 +19,8 @@ from integrations.models import (
     AttemptState,
     Command,
     Connection,
+    Copy,
+    CopyState,
     Credential,
     CredentialState,
     Delivery,
@@ -32,6 +35,7 @@ from integrations.models import (
     Problem,
     Record,
     Reference,
+    Route,
     Run,
     RunKind,
     SecretState,
@@ -67,6 +71,7 @@ def make_world(tenant: Tenant) -> World:
     check = _run(connection, RunKind.RECONCILE, WorkState.WAITING)
     made = {
         "connection": connection,
+        **_exported(connection, record),
         "command": _command(connection, record),
         "stream": Stream.objects.get(connection=connection, resource="customer"),
         "record": record,
@@ -179,6 +184,24 @@ def _entry(connection: Connection, record: Record) -> JournalEntry:
     )  # fmt: skip
     write([entry])
     return JournalEntry.objects.filter(connection_id=connection.pk, action="record.noted").latest("id")
+
+
+def _exported(connection: Connection, record: Record) -> dict[str, Any]:
+    """Make a second connection, a route there, and a copy of the record that needs a person."""
+    values = {"tenant_id": "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f", "client_id": "0123456789ABCDEF"}
+    books = connect(
+        connection.tenant, provider="xero", name="Books", environment=connection.environment, values=values,
+        actor=TESTER,
+    )  # fmt: skip
+    route = Route.objects.create(
+        tenant=connection.tenant, environment=connection.environment, source=connection, target=books,
+        kinds=["customer"], made_by="the tests",
+    )  # fmt: skip
+    copy = Copy.objects.create(
+        tenant=connection.tenant, environment=connection.environment, route=route, record=record, connection=books,
+        state=CopyState.STOPPED, reason="The books refused it", due_at=timezone.now(),
+    )  # fmt: skip
+    return {"books": books, "route": route, "copy": copy}
 
 
 def _export(connection: Connection) -> Export:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from console.connections import actions, adding, restraint, schedules, secrets, views
+from console.connections import actions, adding, restraint, routes, schedules, secrets, views
 
 urlpatterns = [
     path("", views.connections, name="connections"),
@@ -23,6 +23,12 @@ urlpatterns = [
     path("<int:pk>/breaker/open/", restraint.open_breaker, name="breaker_open"),
     path("<int:pk>/breaker/close/", restraint.close_breaker, name="breaker_close"),
     path("<int:pk>/windows/", schedules.edit_windows, name="connection_windows"),
+    path("<int:pk>/routes/new/", routes.make, name="route_new"),
+    path("routes/<int:pk>/", routes.route, name="route"),
+    path("routes/<int:pk>/edit/", routes.edit, name="route_edit"),
+    path("routes/<int:pk>/pause/", routes.pause, name="route_pause"),
+    path("routes/<int:pk>/resume/", routes.resume, name="route_resume"),
+    path("routes/<int:pk>/export/", routes.export_all, name="route_export"),
     path("<int:pk>/secrets/<slug:purpose>/rotate/", secrets.rotate, name="credential_rotate"),
     path("secrets/<int:pk>/cancel/", secrets.cancel, name="credential_cancel"),
     path("secrets/<int:pk>/revoke/", secrets.revoke, name="credential_revoke"),

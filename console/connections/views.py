@@ -9,7 +9,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
 from console.access import in_space, require
-from console.connections import history, page
+from console.connections import exports, history, page
 from console.overview.rows import Row, read_rows
 from console.overview.words import lead, note, title
 from integrations.configuration.schedules import windows_said
@@ -80,6 +80,7 @@ def connection(request: Any, pk: int) -> HttpResponse:
         "facts": [*page.facts(shown), *page.limit_facts(shown), ("Off-peak windows", windows_said(shown.windows))],
         "mappings": _mappings(shown),
         "attempts": page.newest_attempts(shown),
+        **_routes(request, shown),
         "changes": history.changes_of(shown, credentials),
     }
     return render(request, "connections/connection.html", context)
@@ -149,6 +150,13 @@ def _secrets(request: Any, connection: Connection, credentials: list[Credential]
             each.pk: page.overlap_parts(each, now) for each in credentials if each.state == CredentialState.RETIRING
         },
         "may": may(request, connection, "pause", "reconcile", "rotate", "edit_settings", "dismiss"),
+    }
+
+
+def _routes(request: Any, connection: Connection) -> dict[str, Any]:
+    return {
+        "routes": exports.rows_of(request, connection),
+        "may_route": may(request, connection, "edit_settings")["edit_settings"] and len(request.space.connections) > 1,
     }
 
 

@@ -54,6 +54,19 @@ def ignore(request: Any) -> HttpResponse:
     )
 
 
+@GET_OR_POST
+@in_space("settle_drift")
+def push(request: Any) -> HttpResponse:
+    """Send ours to where the records of the ticked differences were exported, over theirs."""
+    return _settle(
+        request,
+        do=resolve.push,
+        verb="Send ours for",
+        text="Ours is written over theirs by a command. What was voided or deleted there is made there anew.",
+        said="Ours is on its way for",
+    )
+
+
 def _settle(request: Any, *, do: Callable[..., int], verb: str, text: str, said: str) -> HttpResponse:
     chosen = _chosen(request)
     back = reverse("drift", args=request.space.args)
@@ -77,6 +90,7 @@ def _settle(request: Any, *, do: Callable[..., int], verb: str, text: str, said:
         more={
             "groups": groups,
             "accepting": do is resolve.accept,
+            "pushing": do is resolve.push,
             "hidden": [("row", each.pk) for each in still_open],
             "unusual": sum(line.unusual for group in groups for line in group.lines),
             "stuck": sum(bool(group.record and group.record.stuck_since) for group in groups),

@@ -79,6 +79,11 @@ class Page:
     newer: int
     older: int
 
+    @property
+    def copies(self) -> bool:
+        """Whether some of them were exported to where they differ."""
+        return any(group.is_copy for group in self.groups)
+
 
 def page(rows: "QuerySet[Drift]", asked: Q, query: QueryDict, *, personal: Collection[int]) -> Page:
     """Return one page of records with their differences; two queries and one of the records' names.

@@ -85,6 +85,11 @@ class Group:
         return connection
 
     @property
+    def is_copy(self) -> bool:
+        """Whether it was exported there: belief follows its own provider, and ours may be sent."""
+        return self.record is not None and self.record.connection_id != self.head.connection_id
+
+    @property
     def label(self) -> str:
         """What people call it; the provider's id where we hold no record."""
         return self.record.label if self.record else self.head.external_id

@@ -8,6 +8,7 @@ urlpatterns = [
     path("", views.drift, name="drift"),
     path("accept/", actions.accept, name="drift_accept"),
     path("ignore/", actions.ignore, name="drift_ignore"),
+    path("push/", actions.push, name="drift_push"),
     path("report/", actions.export, name="drift_report"),
     path("checks/", views.runs, name="drift_runs"),
     path("checks/<int:pk>/cancel/", actions.cancel, name="drift_cancel"),

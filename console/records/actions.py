@@ -4,14 +4,17 @@ from typing import Any
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from console.access import in_space, require
+from console.newest import id_of
+from console.questions import Question, ask
 from console.records import page, views
 from integrations.journal import notes
-from integrations.models import Record
+from integrations.models import Copy, Record
+from integrations.reconciliation import pushing
 from integrations.reconciliation.check import check_record
 from integrations.workflow.errors import Refusal
 
@@ -21,9 +24,12 @@ from integrations.workflow.errors import Refusal
 def check(request: Any, pk: int) -> HttpResponse:
     """Ask the provider how a record stands now; the answer shows itself when it has come."""
     found = page.find(request, pk)
-    require(request.user, "reconcile", tenant_id=found.tenant_id, connection_id=found.connection_id)
+    named = request.POST.get("at", "")
+    at = request.space.connection(id_of(named)) if named else None
+    place = at.pk if at else found.connection_id
+    require(request.user, "reconcile", tenant_id=found.tenant_id, connection_id=place)
     try:
-        run = check_record(found, actor=request.actor)
+        run = check_record(found, at=at, actor=request.actor)
     except Refusal as refusal:
         if request.htmx:
             return views.answer_sides(request, found, refusal=str(refusal))
@@ -34,6 +40,33 @@ def check(request: Any, pk: int) -> HttpResponse:
         request.GET["check"] = str(run.pk)
         return views.answer_sides(request, found)
     return redirect(f"{_url(request, found)}?check={run.pk}#sides")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@in_space("command")
+def export_again(request: Any, pk: int, connection_pk: int) -> HttpResponse:
+    """Have a record exported once more to one connection."""
+    found = views.find_plain(request, pk)
+    target = request.space.connection(connection_pk)
+    require(request.user, "command", tenant_id=found.tenant_id, connection_id=target.pk)
+    copy = get_object_or_404(Copy.objects.visible_to(request.user), record=found, connection=target)
+
+    def do(reason: str) -> str:
+        pushing.export_again(copy, actor=request.actor, reason=reason)
+        return f"{found.label} is exported to {target.name} again."
+
+    question = Question(
+        question=f"Export {found.label} to {target.name} again?",
+        text=(
+            f"What is missing at {target.name}, or stands there otherwise than here, is asked for under a new "
+            "operation id. What is there already is not made twice."
+        ),
+        act=f"Export 1 {found.kind} again",
+        keep="Leave it as it is",
+        reason="Shown in the record’s timeline and in the journal.",
+        back_url=f"{_url(request, found)}#exports",
+    )
+    return ask(request, question, do)
 
 
 @require_http_methods(["GET", "POST"])

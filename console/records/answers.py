@@ -50,13 +50,19 @@ def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
     events = Event.objects.filter(record=OuterRef("pk")).order_by().values("record")
     tries = events.annotate(told=JSONObject(events=Count("pk"), replays=Sum("replays"), redelivered=Sum("redelivered")))
     sights = Reference.objects.filter(record=OuterRef("pk")).order_by("id")
-    sight = JSONObject(external_id="external_id", checked_at="checked_at", deleted_at="deleted_at")
+    sight = JSONObject(
+        connection_id="connection_id", external_id="external_id", checked_at="checked_at", deleted_at="deleted_at"
+    )
     drifts = Drift.objects.filter(record=OuterRef("pk"), status=DriftStatus.OPEN).order_by("id")
     return records.annotate(
         last_move=Subquery(moves.annotate(told=moved).values("told")[:1]),
         evidence=Subquery(tries.values("told")),
         sights=ArraySubquery(sights.annotate(told=sight).values("told")),
-        differences=ArraySubquery(drifts.annotate(told=JSONObject(field="field", theirs="theirs")).values("told")),
+        differences=ArraySubquery(
+            drifts.annotate(told=JSONObject(connection_id="connection_id", field="field", theirs="theirs")).values(
+                "told"
+            )
+        ),
     )
 
 
@@ -70,16 +76,18 @@ class Sight:
 
 
 def sights_of(record: Any) -> list[Sight]:
-    """Return where a record read by `with_answers` is known."""
+    """Return by which ids its own provider knows a record read by `with_answers`."""
     return [
         Sight(told["external_id"], datetime.fromisoformat(told["checked_at"]), _time(told["deleted_at"]))
         for told in record.sights
+        if told["connection_id"] == record.connection_id
     ]
 
 
 def theirs_of(record: Any) -> dict[str, Any]:
-    """Return what the provider shows otherwise, by field, of a record read by `with_answers`."""
-    return {told["field"]: told["theirs"] for told in record.differences}
+    """Return what its own provider shows otherwise, by field, of a record read by `with_answers`."""
+    own = [told for told in record.differences if told["connection_id"] == record.connection_id]
+    return {told["field"]: told["theirs"] for told in own}
 
 
 def _time(text: str | None) -> datetime | None:

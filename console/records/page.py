@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.access import get_visible
-from console.records import answers, asked, belief, sides, timeline
+from console.records import answers, asked, belief, exports, sides, timeline
 from integrations.canonical import KINDS
 from integrations.models import Command, Event, Failure, Link, Payload, Record, Run
 
@@ -48,12 +48,14 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
     url_of = partial(_url_of, space)
     linked = {link.field: link.target for link in links if link.record_id == record.pk}
     waiting = failures[0].event if failures else None
+    copies = exports.read(request, record)
     return {
         "record": record,
         "kind": KINDS[record.kind],
         "connection": connection,
-        "references": sights,
-        "match": match_of(record),
+        "references": exports.held(connection, sights, match_of(record), copies),
+        "exports": copies,
+        "differs_elsewhere": sum(each.differs for each in copies),
         "belief": belief.tell(
             belief.Teller(record, linked, now, url_of), failures[0] if failures else None, connection.name
         ),
@@ -77,6 +79,7 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
             waiting=waiting,
             personal=may("see_personal"),
             names={field: target.label for field, target in linked.items()},
+            locks=exports.locks(copies, record),
             run=run_asked(request, record),
         ),
         "stretch": stretch,
@@ -92,8 +95,9 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
 
 def match_of(record: Record) -> tuple[str, str]:
     """Say how belief stands to the provider's newest word: a word of the topic "match", and its text."""
-    if record.open_drift:
-        fields = "1 field" if record.open_drift == 1 else f"{record.open_drift} fields"
+    differs = exports.differs_at(record, record.connection_id)
+    if differs:
+        fields = "1 field" if differs == 1 else f"{differs} fields"
         return "differs", f"differs in {fields}"
     return ("behind", "behind its evidence") if record.stuck_since else ("matches", "matches")
 
@@ -130,7 +134,7 @@ def run_asked(request: Any, record: Record) -> Run | None:
     pk = request.GET.get("check", "")
     if not (pk.isascii() and pk.isdigit() and len(pk) < 19):
         return None
-    return Run.objects.visible_to(request.user).filter(pk=int(pk), connection_id=record.connection_id).first()
+    return Run.objects.visible_to(request.user).filter(pk=int(pk), tenant_id=record.tenant_id).first()
 
 
 def _links(record: Record) -> Any:

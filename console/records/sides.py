@@ -16,13 +16,17 @@ ALWAYS = 5
 
 @dataclass(frozen=True)
 class Side:
-    """One field: ours, theirs where it differs, and what is wrong where theirs could not be read."""
+    """One field: ours, theirs where it differs, and what is wrong where theirs could not be read.
+
+    `lock` says why it may not be edited here.
+    """
 
     field: str
     name: str
     ours: str
     theirs: str = ""
     problem: str = ""
+    lock: str = ""
 
     @property
     def differs(self) -> bool:
@@ -43,6 +47,11 @@ class Sides:
     @property
     def differing(self) -> int:
         return sum(row.differs for row in self.rows)
+
+    @property
+    def locked(self) -> str:
+        """Why fields are locked, in words; "" where none is."""
+        return "; ".join(dict.fromkeys(row.lock for row in [*self.rows, *self.rest] if row.lock))
 
     @property
     def checking(self) -> bool:
@@ -69,9 +78,11 @@ def read(
     waiting: Event | None,
     personal: bool,
     names: Mapping[str, str],
+    locks: Mapping[str, str] | None = None,
     run: Run | None = None,
 ) -> Sides:
-    """Return both sides; `differing` is what the last check found, by field, `names` what links are called.
+    """Return both sides; `differing` is what the last check found, by field, `names` what links are called,
+    `locks` why fields may not be edited.
 
     Where evidence waits that is newer than that, theirs is what it says, as far as the mapping reads it.
     """
@@ -81,10 +92,11 @@ def read(
     theirs |= differing
     rows = [_side(record, name, value, theirs, problems, personal) for name, value in _believed(record, theirs)]
     rows = [replace(row, ours=names[row.field]) if row.field in names else row for row in rows]
+    rows = [replace(row, lock=(locks or {}).get(row.field, "")) for row in rows]
     other = [row for row in rows if row.differs]
     same = [row for row in rows if not row.differs]
     shown = max(0, ALWAYS - len(other))
-    return Sides(other + same[:shown], same[shown:], as_of, waiting, record.open_drift, run)
+    return Sides(other + same[:shown], same[shown:], as_of, waiting, len(differing), run)
 
 
 def _believed(record: Record, theirs: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -11,5 +11,6 @@ urlpatterns: list[URLPattern] = [
     path("<int:pk>/entries/<int:entry_pk>/", views.entry, name="record_entry"),
     path("<int:pk>/sides/", views.sides_now, name="record_sides"),
     path("<int:pk>/check/", actions.check, name="record_check"),
+    path("<int:pk>/exports/<int:connection_pk>/again/", actions.export_again, name="record_export"),
     path("<int:pk>/note/", actions.note, name="record_note"),
 ]

@@ -135,7 +135,7 @@ def export_all(route: Route, *, actor: Actor, reason: str) -> Run:
         raise Refusal(f"The route {held} is paused. Let it go on first.")
     if held.target.disabled_at:
         raise Refusal(f"{held.target.name} is disabled. Enable it first.")
-    if open_run(held):
+    if held.pk in open_runs([held]):
         raise Refusal(f"An export over {held} is under way already.")
     run = Run.objects.create(
         tenant_id=held.tenant_id,
@@ -154,10 +154,11 @@ def export_all(route: Route, *, actor: Actor, reason: str) -> Run:
     return run
 
 
-def open_run(route: Route) -> Run | None:
-    """Return the first export over a route that is not over."""
-    rows = Run.objects.filter(connection=route.target_id, kind=RunKind.EXPORT, cursor__route=route.pk)
-    return rows.exclude(state__in=_OVER).first()
+def open_runs(of: Iterable[Route]) -> dict[int, Run]:
+    """Return the first exports that are not over, by route id."""
+    targets = {route.target_id for route in of}
+    rows = Run.objects.filter(connection_id__in=targets, kind=RunKind.EXPORT).exclude(state__in=_OVER)
+    return {run.cursor["route"]: run for run in rows if run.cursor}
 
 
 @transaction.atomic

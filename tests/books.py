@@ -41,9 +41,8 @@ def connect_books(tenant: Tenant, sandbox: Sandbox, *, environment: str = "test"
     }  # fmt: skip
     made = connect(tenant, provider="xero", name="Books", environment=environment, values=values, actor=TESTER)
     Connection.objects.filter(pk=made.pk).update(limits=FREE)
-    access, refresh = sandbox.tokens()
-    secrets = {"client_secret": sandbox.client_secret, "refresh_token": refresh, "access_token": access}
-    for purpose, secret in secrets.items():
+    _, refresh = sandbox.tokens()
+    for purpose, secret in (("client_secret", sandbox.client_secret), ("refresh_token", refresh)):
         Credential.objects.create(
             connection=made, purpose=purpose, version=1, state=CredentialState.ACTIVE, secret=seal(secret.encode()),
             hint=f"…{secret[-4:]}", created_by="the tests",

@@ -30,7 +30,8 @@ def _misshapen(spec: ActionSpec, content: Mapping[str, Any]) -> dict[str, list[s
     except ValidationError as error:
         found: dict[str, list[str]] = {}
         for each in error.errors(include_url=False, include_context=False, include_input=False):
-            found.setdefault(".".join(["content", *map(str, each["loc"])]), []).append(each["msg"])
+            path = ".".join(["content", *map(str, each["loc"])])
+            found.setdefault(path, []).append(each["msg"].removeprefix("Value error, "))
         return found
     return {}
 

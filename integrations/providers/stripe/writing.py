@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from integrations.canonical import asking
 from integrations.canonical.money import DECIMALS
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import ActionSpec, Effect, Intent
@@ -20,8 +21,8 @@ from integrations.providers.stripe.reading import read_object
 REFUND: Final = "refund.create"
 VOID: Final = "invoice.void"
 ACTIONS: Final[dict[str, ActionSpec]] = {
-    REFUND: ActionSpec(REFUND, "refund", "Refund payment", creates=True),
-    VOID: ActionSpec(VOID, "invoice", "Void invoice"),
+    REFUND: ActionSpec(REFUND, "refund", "Refund payment", creates=True, content=asking.Refund),
+    VOID: ActionSpec(VOID, "invoice", "Void invoice", content=asking.Void),
 }
 _OPERATION: Final = "operation_id"
 #: The reasons that Stripe knows; any other is told in the metadata.

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from integrations.canonical import asking
 from integrations.canonical.money import DECIMALS
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import ActionSpec, Intent
@@ -18,17 +19,21 @@ _LONGEST_TEXT: Final = 255
 _LONGEST_OPERATION: Final = 50
 
 _SPECS: Final = (
-    ActionSpec("contact.create", "contact", "Create contact", BATCH, creates=True),
-    ActionSpec("contact.update", "contact", "Update contact", BATCH),
-    ActionSpec("invoice.create", "invoice", "Create invoice", BATCH, creates=True),
-    ActionSpec("invoice.update", "invoice", "Update invoice", BATCH),
-    ActionSpec("invoice.void", "invoice", "Void invoice", BATCH),
-    ActionSpec("payment.create", "payment", "Enter payment", BATCH, creates=True),
-    ActionSpec("payment.delete", "payment", "Delete payment"),
-    ActionSpec("credit_note.create", "credit_note", "Create credit note", BATCH, creates=True),
+    ActionSpec("contact.create", "contact", "Create contact", BATCH, creates=True, content=asking.Contact),
+    ActionSpec("contact.update", "contact", "Update contact", BATCH, content=asking.Contact),
+    ActionSpec("invoice.create", "invoice", "Create invoice", BATCH, creates=True, content=asking.Invoice),
+    ActionSpec("invoice.update", "invoice", "Update invoice", BATCH, content=asking.Invoice),
+    ActionSpec("invoice.void", "invoice", "Void invoice", BATCH, content=asking.Void),
+    ActionSpec("payment.create", "payment", "Enter payment", BATCH, creates=True, content=asking.Payment),
+    ActionSpec("payment.delete", "payment", "Delete payment", content=asking.Nothing),
+    ActionSpec(
+        "credit_note.create", "credit_note", "Create credit note", BATCH, creates=True, content=asking.CreditNote
+    ),
     # A payment out of a credit note: the credit note shows it.
-    ActionSpec("credit_note.refund", "credit_note", "Refund credit note", BATCH, creates=True),
-    ActionSpec("credit_note.void", "credit_note", "Void credit note", BATCH),
+    ActionSpec(
+        "credit_note.refund", "credit_note", "Refund credit note", BATCH, creates=True, content=asking.CreditNoteRefund
+    ),
+    ActionSpec("credit_note.void", "credit_note", "Void credit note", BATCH, content=asking.Void),
 )
 ACTIONS: Final[dict[str, ActionSpec]] = {spec.name: spec for spec in _SPECS}
 REFUND: Final = "credit_note.refund"

@@ -6,32 +6,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from pydantic import BaseModel, ConfigDict
 
 from console.models import User
 from console.tokens import keys
 from integrations.models import Connection
-from integrations.providers.base import ActionSpec
-from integrations.providers.stripe.adapter import StripeAdapter
 from tests.conftest import TESTER
-
-
-class Refund(BaseModel):
-    """What a refund is asked with."""
-
-    model_config = ConfigDict(extra="forbid")
-    payment: str
-    amount: int
-    currency: str
-    reason: str = ""
-
-
-@pytest.fixture(autouse=True)
-def refunds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the provider of the tests be asked for refunds."""
-    spec = ActionSpec("refund.create", "refund", "Refund a payment", creates=True, content=Refund)
-    monkeypatch.setattr(StripeAdapter, "actions", {spec.name: spec})
-
 
 URL = "/api/v1/commands/"
 Ask = Callable[..., Any]
@@ -55,7 +34,7 @@ def submit(secret_of: Callable[[User], str], connection: Connection) -> Ask:
         body = {
             "connection": str(connection.public_id),
             "action": "refund.create",
-            "content": {"payment": "pi_0001", "amount": 1250, "currency": "eur"},
+            "content": {"payment": "pi_0001", "amount": 1250, "currency": "EUR"},
         } | fields
         headers = {"Authorization": f"Bearer {secret or secret_of(user)}"} | ({"Idempotency-Key": key} if key else {})
         sent = raw if raw is not None else json.dumps(body).encode()

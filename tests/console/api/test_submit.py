@@ -28,7 +28,7 @@ def test_a_new_one_is_committed_and_answered_with_201(
     assert answer.status_code == 201
     command = Command.objects.get()
     assert (command.operation_id, command.action, command.outcome) == ("op_1", "refund.create", Outcome.SUBMITTED)
-    assert command.content == {"payment": "pi_0001", "amount": 1250, "currency": "eur"}
+    assert command.content == {"payment": "pi_0001", "amount": 1250, "currency": "EUR"}
     assert answer.json()["id"] == command.pk
     assert answer.json()["url"].endswith(f"/northwind/test/commands/{command.pk}/")
 
@@ -57,12 +57,12 @@ def test_the_same_again_gets_the_first_result(submit: Ask, operations: User, eng
 def test_the_order_of_fields_makes_no_difference(submit: Ask, operations: User) -> None:
     submit(operations)
 
-    again = submit(operations, content={"currency": "eur", "amount": 1250, "payment": "pi_0001"})
+    again = submit(operations, content={"currency": "EUR", "amount": 1250, "payment": "pi_0001"})
 
     assert again.status_code == 200
 
 
-@pytest.mark.parametrize("fields", [{"content": {"payment": "pi_0001", "amount": 1251, "currency": "eur"}}])
+@pytest.mark.parametrize("fields", [{"content": {"payment": "pi_0001", "amount": 1251, "currency": "EUR"}}])
 def test_other_content_under_a_known_id_is_a_conflict(submit: Ask, operations: User, fields: dict[str, Any]) -> None:
     submit(operations)
 
@@ -99,11 +99,15 @@ def test_a_conflict_tells_nothing_of_a_command_that_one_may_not_see(
         ({"action": ""}, "action"),
         ({"content": []}, "content"),
         ({"content": {"payment": "pi_1"}}, "content.amount"),
-        ({"content": {"payment": "pi_1", "amount": "1250", "currency": "eur"}}, "content.amount"),
-        ({"content": {"payment": "pi_1", "amount": 12.5, "currency": "eur"}}, "content.amount"),
-        ({"content": {"payment": "pi\x00", "amount": 1250, "currency": "eur"}}, "content.payment"),
-        ({"content": {"payment": "\ud800", "amount": 1250, "currency": "eur"}}, "content.payment"),
+        ({"content": {"payment": "pi_1", "amount": "1250", "currency": "EUR"}}, "content.amount"),
+        ({"content": {"payment": "pi_1", "amount": 12.5, "currency": "EUR"}}, "content.amount"),
+        ({"content": {"payment": "pi\x00", "amount": 1250, "currency": "EUR"}}, "content.payment"),
+        ({"content": {"payment": "\ud800", "amount": 1250, "currency": "EUR"}}, "content.payment"),
+        ({"content": {"payment": "pi_1", "amount": 1250, "currency": "eur"}}, "content.currency"),
+        ({"content": {"payment": "pi_1", "amount": 0, "currency": "EUR"}}, "content.amount"),
+        ({"content": {"payment": "pi_1", "amount": 1, "currency": "EUR", "tip": 1}}, "content.tip"),
         ({"external_id": "re_1"}, "external_id"),
+        ({"action": "invoice.void", "content": {}}, "external_id"),
         ({"record": "five"}, "record"),
         ({"record": 2**70}, "record"),
         ({"reason": "x" * 501}, "reason"),
@@ -212,7 +216,7 @@ def test_a_disabled_connection_says_so(submit: Ask, operations: User, connection
 def test_personal_content_comes_back_masked_for_who_may_not_see_it(
     submit: Ask, operations: User, engineer: User
 ) -> None:
-    content = {"payment": "pi_0001", "amount": 1, "currency": "eur", "reason": "ap@halvorsen.example asked for it"}
+    content = {"payment": "pi_0001", "amount": 1, "currency": "EUR", "reason": "ap@halvorsen.example asked for it"}
 
     masked, whole = submit(operations, content=content).json(), submit(engineer, content=content).json()
 

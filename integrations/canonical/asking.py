@@ -1,0 +1,107 @@
+"""What commands are asked with, the same for every provider: whole minor units, ISO 4217, RFC 3339, ids there."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from integrations.canonical.money import DECIMALS
+
+#: The largest amount that PostgreSQL and every provider can hold, in minor units.
+LARGEST = 2**53 - 1
+
+
+def _known(code: str) -> str:
+    if code not in DECIMALS:
+        raise ValueError("It is no ISO 4217 code in capitals.")
+    return code
+
+
+Currency = Annotated[str, AfterValidator(_known)]
+Minor = Annotated[int, Field(ge=0, le=LARGEST)]
+Paid = Annotated[int, Field(gt=0, le=LARGEST)]
+#: An id at the connection, or a text that people read.
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class Content(BaseModel):
+    """A field that no action takes is refused: it would be left out silently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Contact(Content):
+    """Whom to enter into the books."""
+
+    name: Text
+    email: Text | None = None
+    currency: Currency | None = None
+
+
+class Invoice(Content):
+    """An invoice as it is to stand there; `customer` is the contact's id there."""
+
+    number: Text
+    customer: Text
+    currency: Currency
+    subtotal: Minor
+    tax: Minor
+    total: Minor
+    issued_at: AwareDatetime
+    due_at: AwareDatetime | None = None
+    state: Literal["draft", "open"] = "open"
+
+    @model_validator(mode="after")
+    def adds_up(self) -> Self:
+        """Refuse sums that do not add up, as books do."""
+        if self.subtotal + self.tax != self.total:
+            raise ValueError("The total is not the subtotal and the tax together.")
+        return self
+
+
+class Void(Content):
+    """What is voided says everything; a draft may be named as one."""
+
+    state: Literal["draft", "open"] | None = None
+
+
+class Payment(Content):
+    """A payment of an invoice; `invoice` is its id there."""
+
+    invoice: Text
+    currency: Currency
+    amount: Paid
+    paid_at: AwareDatetime
+    reference: Text | None = None
+
+
+class CreditNote(Content):
+    """A credit note for a customer; `customer` is the contact's id there."""
+
+    number: Text
+    customer: Text
+    currency: Currency
+    amount: Paid
+    issued_at: AwareDatetime
+    reason: Text | None = None
+
+
+class CreditNoteRefund(Content):
+    """Money paid back on a credit note; `credit_note` is its id there."""
+
+    credit_note: Text
+    currency: Currency
+    amount: Paid
+    paid_at: AwareDatetime
+
+
+class Refund(Content):
+    """Money paid back of a payment; `payment` is its id there."""
+
+    payment: Text
+    amount: Paid
+    currency: Currency
+    reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Nothing(Content):
+    """The action and what it acts on say everything."""

@@ -58,12 +58,22 @@ INVARIANTS: dict[str, tuple[str, ...]] = {
         "tests/workflow/test_sync.py::test_the_attempt_is_committed_before_its_request_leaves",
         "tests/workflow/test_sync.py::test_a_request_inside_a_transaction_is_refused_and_leaves_nothing_behind",
         "tests/configuration/test_credentials.py::test_the_call_is_an_attempt_and_no_transaction_is_open",
+        "tests/workflow/test_commands.py::test_request_and_attempt_are_committed_before_a_byte_leaves",
+        "tests/workflow/test_commands.py::test_it_belongs_to_the_transaction_that_wants_it",
     ),
     "4 One operation id, at most one effect at the provider": (
         "tests/providers/conformance/commands.py::test_the_same_intents_make_the_same_request",
         "tests/providers/conformance/commands.py::test_after_a_timeout_behind_the_effect_it_is_found",
         "tests/providers/conformance/commands.py::test_after_a_timeout_before_the_effect_none_is_found",
         "tests/providers/conformance/commands.py::test_what_another_command_made_is_not_taken_for_it",
+        "tests/test_invariants.py::test_only_commands_have_an_effect",
+        "tests/workflow/test_commands.py::test_the_same_id_for_something_else_is_refused",
+        "tests/workflow/test_commands.py::test_fifty_at_once_are_one_command_with_one_effect",
+        "tests/workflow/test_commands.py::test_without_a_clear_answer_the_same_bytes_leave_again_under_the_same_key",
+        "tests/workflow/test_commands.py::test_once_the_key_is_forgotten_the_effect_is_looked_for_first",
+        "tests/workflow/test_commands.py::test_a_worker_that_dies_leaves_a_command_in_doubt",
+        "tests/workflow/test_commands.py::test_the_refusal_of_a_repetition_proves_nothing",
+        "tests/faults/test_commands.py::test_each_command_has_one_effect_and_ends_confirmed_or_parked",
     ),
     "5 Belief changes only by a transition": (
         "tests/test_invariants.py::test_belief_is_the_sum_of_its_transitions",
@@ -75,6 +85,7 @@ INVARIANTS: dict[str, tuple[str, ...]] = {
     ),
     "6 Order does not matter": (
         "tests/workflow/test_property.py::test_every_order_ends_in_the_belief_of_the_ordered_one",
+        "tests/workflow/test_property.py::test_a_slow_read_ends_in_the_belief_of_a_fast_one",
         "tests/workflow/test_decide.py::test_of_two_sights_of_one_instant_the_order_of_arrival_decides_nothing",
         "tests/workflow/test_process.py::test_late_evidence_is_kept_and_changes_nothing",
     ),
@@ -128,6 +139,7 @@ INVARIANTS: dict[str, tuple[str, ...]] = {
         "tests/workflow/test_pause.py::test_what_waits_is_held_and_counted",
         "tests/workflow/test_pause.py::test_what_was_held_goes_on_oldest_first_at_the_allowed_rate",
         "tests/workflow/test_sync.py::test_429_is_obeyed_and_the_whole_connection_waits",
+        "tests/workflow/test_commands.py::test_a_pause_holds_and_a_resumption_lets_go",
         "tests/workflow/test_dismiss.py::test_without_a_reason_nothing_is_dismissed",
         "tests/workflow/test_dismiss.py::test_the_journal_names_the_person_and_the_reason",
         "tests/workflow/test_process.py::test_a_bad_item_parks_after_its_tries_and_can_be_seen",
@@ -156,6 +168,21 @@ def test_each_invariant_has_tests_that_exist(invariant: str) -> None:
     for test in INVARIANTS[invariant]:
         path, name = test.split("::")
         assert name in named_in(path), test
+
+
+# -- 4: only a command may have an effect, and only `workflow.sending` sends commands
+
+
+def test_only_commands_have_an_effect() -> None:
+    sent, composing = set(), set()
+    for path in (ROOT / "integrations").rglob("*.py"):
+        if "sandbox" not in path.parts:
+            text = path.read_text()
+            sent |= set(re.findall(r"\bRequest\(\s*\"(\w+)\"", text))
+            composing |= {path.name for _ in re.findall(r"\.compose\(", text)}
+
+    assert sent == {"GET"}
+    assert composing == {"sending.py"}
 
 
 # -- 5

@@ -23,6 +23,8 @@ SAMPLES: Final = 3
 LOOKED_AT: Final = 50
 SIZE: Final = 25
 HISTORY: Final = 30
+#: What can have failed, with what it is called by.
+SUBJECTS: Final = ("event", "run__stream", "delivery__message", "delivery__subscription")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def sensitive(provider: str, field: str) -> bool:
 
 def samples(problem: Problem, *, personal: bool) -> list[Sample]:
     """Return the newest failures of a problem that differ in what they say; most say the same."""
-    rows = problem.failures.select_related("event", "run__stream", "record", "connection").order_by("-id")[:LOOKED_AT]
+    rows = problem.failures.select_related(*SUBJECTS, "record", "connection").order_by("-id")[:LOOKED_AT]
     found: dict[str, Sample] = {}
     for failure in rows:
         found.setdefault(f"{failure.message}\n{failure.value}\n{failure.difference}", Sample(failure, personal))
@@ -82,7 +84,7 @@ def rules_of(problem: Problem, found: Sequence[Sample]) -> Mapping | None:
 
 def affected(problem: Problem, query: QueryDict) -> Newest[Failure]:
     """Return one page of what failed, the newest first: what is open; of a resolved problem, what it was."""
-    rows = problem.failures.select_related("event", "run__stream", "record")
+    rows = problem.failures.select_related(*SUBJECTS, "record")
     if problem.open_count:
         rows = rows.filter(resolved_at__isnull=True)
     return newest.page(rows, query, SIZE)

@@ -10,7 +10,21 @@ from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import JSONObject
 
 from console import wording
-from integrations.models import Cause, Drift, DriftStatus, Event, JournalEntry, Record, Reference, Transition
+from integrations.models import (
+    Cause,
+    Delivery,
+    Drift,
+    DriftStatus,
+    Event,
+    JournalEntry,
+    Record,
+    Reference,
+    Transition,
+    WorkState,
+)
+
+#: Deliveries of a record that are looked at to tell who was told.
+MOST_TOLD = 12
 
 
 class Tries(TypedDict):
@@ -54,6 +68,8 @@ def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
         connection_id="connection_id", external_id="external_id", checked_at="checked_at", deleted_at="deleted_at"
     )
     drifts = Drift.objects.filter(record=OuterRef("pk"), status=DriftStatus.OPEN).order_by("id")
+    deliveries = Delivery.objects.filter(record=OuterRef("pk")).order_by("-id")
+    delivery = JSONObject(id="id", state="state", subscription=F("subscription__name"), topic=F("message__topic"))
     return records.annotate(
         last_move=Subquery(moves.annotate(told=moved).values("told")[:1]),
         evidence=Subquery(tries.values("told")),
@@ -63,6 +79,7 @@ def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
                 "told"
             )
         ),
+        told=ArraySubquery(deliveries.annotate(told=delivery).values("told")[:MOST_TOLD]),
     )
 
 
@@ -116,6 +133,7 @@ def answers(
     sent: Answer,
     event_url: Callable[[int], str],
     mapping_url: Callable[[int], str],
+    delivery_url: Callable[[int], str],
 ) -> list[Answer]:
     """Return the seven answers, of which `sent` is the first.
 
@@ -127,7 +145,7 @@ def answers(
         _came_back(newest, provider, event_url),
         _mapped_by(record, mapping_url),
         _state_changed(moved, entries),
-        Answer("Downstream", "Nobody is told", note="no subscriber exists yet"),
+        _downstream(record, delivery_url),
         _tried_again(tries),
         _triggered_by(moved, entries, provider),
     ]
@@ -155,6 +173,25 @@ def _state_changed(moved: Moved | None, entries: list[JournalEntry]) -> Answer:
         (e for e in entries if e.action == "record.changed" and abs((e.at - moved.at).total_seconds()) < 5), None
     )
     return Answer("State changed", text, f"#entry-{line.pk}" if line else "#timeline", at=moved.at)
+
+
+def _downstream(record: Any, delivery_url: Callable[[int], str]) -> Answer:
+    """Say who was told of its newest changes: of each subscriber the newest delivery counts."""
+    newest: dict[str, dict[str, Any]] = {}
+    for told in record.told:
+        newest.setdefault(told["subscription"], told)
+    if not newest:
+        return Answer("Downstream", "Nobody is told", note="no subscription wanted its changes")
+    waits = [told for told in newest.values() if told["state"] not in (WorkState.DONE, WorkState.DISMISSED)]
+    waits.sort(key=lambda told: told["state"] != WorkState.PARKED)
+    number = sum(told["state"] == WorkState.DONE for told in newest.values())
+    parts = [f"{number} told"] if number else []
+    parts += [
+        f"{told['subscription']} {'is parked' if told['state'] == WorkState.PARKED else 'waits'}" for told in waits[:1]
+    ]
+    parts += [f"{len(waits) - 1} more wait"] if len(waits) > 1 else []
+    shown = [*waits, *newest.values()][0]
+    return Answer("Downstream", ", ".join(parts) or "Dismissed", delivery_url(shown["id"]), ", ".join(newest))
 
 
 def _tried_again(tries: Tries) -> Answer:

@@ -67,6 +67,7 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
             sent=asked.answer(record, lambda command_pk: reverse("command", args=(*space.args, command_pk))),
             event_url=lambda event_pk: reverse("event", args=(*space.args, event_pk)),
             mapping_url=lambda mapping_pk: reverse("mapping", args=(*space.args, mapping_pk)),
+            delivery_url=lambda delivery_pk: reverse("subscription_delivery", args=(*space.args, delivery_pk)),
         ),
         "undecided": asked.undecided(request, record),
         "failures": failures[:MOST_FAILURES],

@@ -20,8 +20,10 @@ LOOKUP_SECONDS = 3.0
 LONGEST = 500
 #: Answers of a cloud about the machine itself, also where they stand outside of the private ranges (Azure's).
 METADATA = frozenset({"169.254.169.254", "fd00:ec2::254", "168.63.129.16", "100.100.100.200", "192.0.0.192"})
-#: IPv4 written into IPv6 by translators (RFC 6052, RFC 8215): the last 32 bits.
-TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("::/96"))
+#: Set aside as well, which Python's own table does not say in every version (IANA's registries of special addresses).
+SET_ASIDE = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10", "5f00::/16")))
+#: IPv4 written into IPv6 by translators (RFC 6052, section 2.1) and of old: the last 32 bits.
+TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::/96"))
 
 _lookups = ThreadPoolExecutor(max_workers=4, thread_name_prefix="lookup")
 
@@ -98,9 +100,9 @@ def why_not(address: str) -> str:
         return "which tells a machine about itself"
     if settings.OUTBOX_ALLOW_PRIVATE:
         return ""
-    inside = not found.is_global or found.is_multicast or found.is_reserved or found.is_unspecified
-    site_local = isinstance(found, IPv6Address) and found.is_site_local
-    return "which is inside our own network or belongs to nobody" if inside or site_local else ""
+    inside = not found.is_global or found.is_multicast or found.is_reserved
+    inside = inside or any(found in network for network in SET_ASIDE)
+    return "which is inside our own network or belongs to nobody" if inside else ""
 
 
 def _meant(address: Address) -> Address:

@@ -19,6 +19,8 @@ class Trend:
     hours: list[int] = field(default_factory=lambda: [0] * HOURS)
     events: int = 0
     runs: int = 0
+    commands: int = 0
+    deliveries: int = 0
     records: int = 0
     capped: bool = False
 
@@ -36,10 +38,10 @@ class Trend:
 
     @property
     def noun(self) -> str:
-        """What failed: events, runs, or both."""
-        if self.events and self.runs:
-            return "item"
-        return "run" if self.runs else "event"
+        """What failed: "event", "run", "command" or "delivery"; "item" where it is several of them."""
+        kinds = {"event": self.events, "run": self.runs, "command": self.commands, "delivery": self.deliveries}
+        found = [noun for noun, number in kinds.items() if number]
+        return "item" if len(found) > 1 else found[0] if found else "event"
 
     @property
     def word(self) -> str:
@@ -59,18 +61,21 @@ def trends_of(problem_ids: Collection[int], now: datetime) -> dict[int, Trend]:
             SELECT p.id, floor(extract(epoch FROM %s - f.at) / 3600)::int AS back, count(*),
                    count(*) FILTER (WHERE f.resolved_at IS NULL AND f.event_id IS NOT NULL),
                    count(*) FILTER (WHERE f.resolved_at IS NULL AND f.run_id IS NOT NULL),
+                   count(*) FILTER (WHERE f.resolved_at IS NULL AND f.command_id IS NOT NULL),
+                   count(*) FILTER (WHERE f.resolved_at IS NULL AND f.delivery_id IS NOT NULL),
                    count(DISTINCT f.record_id) FILTER (WHERE f.resolved_at IS NULL)
             FROM unnest(%s::bigint[]) AS p(id) CROSS JOIN LATERAL (
-                SELECT at, resolved_at, event_id, run_id, record_id FROM integrations_failure
+                SELECT at, resolved_at, event_id, run_id, command_id, delivery_id, record_id FROM integrations_failure
                 WHERE problem_id = p.id ORDER BY id DESC LIMIT %s) f
             GROUP BY GROUPING SETS ((1, 2), (1))
             """,
             [now, list(problem_ids), NEWEST],
         )
-        for pk, back, number, events, runs, records in cursor.fetchall():
+        for pk, back, number, events, runs, commands, deliveries, records in cursor.fetchall():
             trend = found[pk]
             if back is None:
                 trend.events, trend.runs, trend.records = events, runs, records
+                trend.commands, trend.deliveries = commands, deliveries
                 trend.capped = number >= NEWEST
             elif 0 <= back < HOURS:
                 trend.hours[HOURS - 1 - back] = number

@@ -349,7 +349,7 @@ class Migration(migrations.Migration):
             model_name="delivery",
             index=models.Index(
                 condition=models.Q(("state__in", ["ready", "leased", "waiting", "parked", "held"])),
-                fields=["subscription", "record", "id"],
+                fields=["record", "subscription", "id"],
                 name="delivery_open_of_record",
             ),
         ),

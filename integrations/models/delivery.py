@@ -37,7 +37,7 @@ class Delivery(Owned, Work):
                 name="delivery_due",
             ),
             models.Index(
-                fields=["subscription", "record", "id"],
+                fields=["record", "subscription", "id"],
                 condition=models.Q(state__in=["ready", "leased", "waiting", "parked", "held"]),
                 name="delivery_open_of_record",
             ),

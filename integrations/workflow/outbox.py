@@ -25,8 +25,12 @@ from integrations.boundary.vault import unseal
 from integrations.models import AttemptState, Delivery, DeliveryAttempt, SecretState, SigningSecret, WorkState
 from integrations.workflow.receipts import Sent, settle
 
-#: Deliveries that one worker has under way, and to one subscription: a slow receiver leaves room for others.
-MOST, MOST_TO_ONE = 256, 96
+#: Deliveries that one worker has in hand, and of one subscription; of one that has not answered for a while.
+MOST, MOST_TO_ONE, MOST_TO_SLOW = 1024, 192, 16
+#: Seconds after which a receiver counts as slow.
+SLOW = 2.0
+#: How often those in hand may have to wait for each other at one receiver, `posting.AT_ONCE` of them at a time.
+ROUNDS = 3
 #: Seconds in which answers are gathered before they are written, all in one transaction.
 GATHER = 0.05
 #: Workers that may send at once. Each waits for receivers, and others have to be left for the rest of the work.
@@ -34,19 +38,20 @@ SENDERS = 1
 #: The class of the advisory locks that count the senders.
 LOCK = 0x0B07
 
+# `+ 0` keeps the planner, as long as it has no statistics, from reading all open deliveries of the subscription.
 CLAIM = """
 WITH due AS (
     SELECT d.id FROM integrations_subscription s
-    LEFT JOIN unnest(%s::bigint[], %s::int[]) AS b(subscription_id, n) ON b.subscription_id = s.id
+    LEFT JOIN unnest(%s::bigint[], %s::int[]) AS b(subscription_id, room) ON b.subscription_id = s.id
     CROSS JOIN LATERAL (
         SELECT d.id FROM integrations_delivery d
         WHERE d.subscription_id = s.id AND d.state IN ('ready', 'waiting') AND d.due_at <= %s
           AND NOT EXISTS (
               SELECT 1 FROM integrations_delivery o
-              WHERE o.subscription_id = d.subscription_id AND o.record_id = d.record_id AND o.id < d.id
+              WHERE o.record_id = d.record_id AND o.subscription_id + 0 = d.subscription_id AND o.id < d.id
                 AND o.state IN ('ready', 'leased', 'waiting', 'parked', 'held'))
         ORDER BY d.due_at, d.id
-        LIMIT greatest(0, %s - coalesce(b.n, 0))
+        LIMIT coalesce(b.room, %s)
         FOR UPDATE OF d SKIP LOCKED
     ) d
     WHERE s.paused_at IS NULL AND s.disabled_at IS NULL AND s.ended_at IS NULL
@@ -75,7 +80,7 @@ SELECT EXISTS (
     WHERE s.paused_at IS NULL AND s.disabled_at IS NULL AND s.ended_at IS NULL
       AND NOT EXISTS (
           SELECT 1 FROM integrations_delivery o
-          WHERE o.subscription_id = d.subscription_id AND o.record_id = d.record_id AND o.id < d.id
+          WHERE o.record_id = d.record_id AND o.subscription_id + 0 = d.subscription_id AND o.id < d.id
             AND o.state IN ('ready', 'leased', 'waiting', 'parked', 'held')))
 """
 
@@ -133,26 +138,38 @@ class Claims:
 
     owner: uuid.UUID = field(default_factory=uuid.uuid4)
     sent: dict[int, Sent] = field(default_factory=dict)
+    _since: dict[int, float] = field(default_factory=dict)
     _keys: dict[int, bytes] = field(default_factory=dict)
 
     @transaction.atomic
     def more(self) -> list[Letter]:
         """Lease what is due, as far as there is room; each with an attempt in flight."""
-        room = MOST - len(self.sent)
-        busy = Counter(sent.subscription_id for sent in self.sent.values())
-        now = timezone.now()
-        until = now + timedelta(seconds=settings.LEASE_SECONDS + settings.OUTBOX_TIMEOUT)
+        rooms, now = self._rooms(), timezone.now()
+        until = now + timedelta(seconds=settings.LEASE_SECONDS + ROUNDS * settings.OUTBOX_TIMEOUT)
+        asked: list[Any] = [list(rooms), list(rooms.values()), now, MOST_TO_ONE, MOST - len(self.sent), self.owner, until, now]
         with database.cursor() as cursor:
-            cursor.execute(CLAIM, [list(busy), list(busy.values()), now, MOST_TO_ONE, room, self.owner, until, now])
+            cursor.execute(CLAIM, asked)
             rows = cursor.fetchall()
         if not rows:
             return []
         keys = self._secrets({row[5] for row in rows})
         return [self._letter(row, keys[row[5]]) for row in sorted(rows)]
 
+    def done(self, number: int) -> Sent:
+        """Take a delivery out of the hand."""
+        del self._since[number]
+        return self.sent.pop(number)
+
+    def _rooms(self) -> dict[int, int]:
+        """Return how many more may be taken in hand of the subscriptions of which there are some."""
+        busy = Counter(sent.subscription_id for sent in self.sent.values())
+        late = monotonic() - SLOW
+        slow = {self.sent[number].subscription_id for number, since in self._since.items() if since < late}
+        return {pk: max(0, (MOST_TO_SLOW if pk in slow else MOST_TO_ONE) - number) for pk, number in busy.items()}
+
     def _letter(self, row: Sequence[Any], keys: list[tuple[int, bytes]]) -> Letter:
         sent = Sent._make((*row, " ".join(str(version) for version, _ in keys)))
-        self.sent[sent.pk] = sent
+        self.sent[sent.pk], self._since[sent.pk] = sent, monotonic()
         return Letter(sent.pk, sent.url, sent.uid, body_of(sent.topic, sent.at, sent.data), keys)
 
     def _secrets(self, subscriptions: Iterable[int]) -> dict[int, list[tuple[int, bytes]]]:
@@ -171,7 +188,7 @@ class Claims:
 def _send(end: float) -> int:
     """Keep posts under way until nothing is due or the time is over, and write what comes back."""
     claims, total = Claims(), 0
-    with Post(MOST) as post:
+    with Post() as post:
         while True:
             if monotonic() < end and len(claims.sent) < MOST:
                 letters = claims.more()
@@ -181,7 +198,7 @@ def _send(end: float) -> int:
                 return total
             answers = post.answers(first=1.0, more=GATHER)
             if answers:
-                settle([(claims.sent.pop(posted.number), posted) for posted in answers], claims.owner)
+                settle([(claims.done(posted.number), posted) for posted in answers], claims.owner)
 
 
 def free_lost() -> int:

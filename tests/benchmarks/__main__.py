@@ -17,7 +17,7 @@ from console.embedded import load_secrets, start_postgres, start_redis
 from tests.benchmarks.lines import verdict
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("ingest", "sync", "commands", "pages", "restraint")
+PARTS = ("ingest", "sync", "commands", "pages", "restraint", "deliveries")
 
 
 def main(wanted: list[str]) -> int:

@@ -20,6 +20,7 @@ ASKED = {
     "records_first_page_ms": (le, 60),
     "records_deep_page_ms": (le, 60),
     "records_search_ms": (le, 60),
+    "deliveries_per_s": (ge, 500),
     "xero_429_per_1000": (le, 1),
     "xero_rate_used": (ge, 0.9),
 }

@@ -45,7 +45,7 @@ def test_one_page_answers_what_is_believed_and_what_is_in_the_way(
     assert "draft → open" in text
     assert "invoice v1" in text
     assert "no command was ever asked for" in text
-    assert "no subscriber exists yet" in text
+    assert "no subscription wanted its changes" in text
     assert "behind its evidence" in text
     assert "Operations and engineers may replay it." in text
 

@@ -146,9 +146,9 @@ class Claims:
         """Lease what is due, as far as there is room; each with an attempt in flight."""
         rooms, now = self._rooms(), timezone.now()
         until = now + timedelta(seconds=settings.LEASE_SECONDS + ROUNDS * settings.OUTBOX_TIMEOUT)
-        asked: list[Any] = [list(rooms), list(rooms.values()), now, MOST_TO_ONE, MOST - len(self.sent), self.owner, until, now]
+        taken: list[Any] = [list(rooms), list(rooms.values()), now, MOST_TO_ONE, MOST - len(self.sent)]
         with database.cursor() as cursor:
-            cursor.execute(CLAIM, asked)
+            cursor.execute(CLAIM, [*taken, self.owner, until, now])
             rows = cursor.fetchall()
         if not rows:
             return []

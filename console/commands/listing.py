@@ -1,6 +1,6 @@
 """The list of commands: intent, newest first, by what is believed of it, state, action, connection, record or id."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -93,8 +93,22 @@ def page(
     asking: Asking, visible: "QuerySet[Command]", connections: list[Connection], query: QueryDict
 ) -> "newest.Newest[Command]":
     """Return one page of the commands among `visible` that match."""
-    rows = _narrowed(asking, visible.select_related("record", "connection"), connections)
-    return newest.page(rows, query, SIZE)
+    rows = _narrowed(asking, visible, connections)
+    for name in ("state", "outcome"):
+        chosen = asking.filters[name].chosen
+        if len(chosen) > 1:
+            rows = visible.filter(pk__in=_first_of_each(rows, name, chosen, query))
+            break
+    return newest.page(rows.select_related("record", "connection"), query, SIZE)
+
+
+def _first_of_each(rows: "QuerySet[Command]", name: str, chosen: Sequence[str], query: QueryDict) -> list[int]:
+    """Return the ids among which the page is: an index holds each state's commands in order, and not several's."""
+    found: list[int] = []
+    for value in chosen:
+        part = newest.page(rows.filter(**{name: value}).only("pk"), query, SIZE + 1)
+        found += [row.pk for row in part.rows]
+    return found
 
 
 def tabs(asking: Asking, visible: "QuerySet[Command]", url: str) -> list[dict[str, Any]]:

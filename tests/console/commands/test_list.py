@@ -78,6 +78,24 @@ def test_pages_go_on_where_the_last_one_ended(
     assert [c.operation_id for c in back.rows] == ["op_4", "op_3"]
 
 
+def test_pages_of_several_states_hold_them_in_one_order(
+    client_of: Any, support: Any, commands_url: str, make_command: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SIZE", 2)
+    for number, state in enumerate(("waiting", "parked", "parked", "done", "waiting", "parked")):
+        make_command(f"op_{number}", state=state)
+    client, asked = client_of(support), {"state": ["waiting", "parked"]}
+
+    first = client.get(commands_url, asked).context["cut"]
+    second = client.get(commands_url, asked | {"after": first.older}).context["cut"]
+    third = client.get(commands_url, asked | {"after": second.older}).context["cut"]
+    back = client.get(commands_url, asked | {"before": third.newer}).context["cut"]
+
+    pages = [[command.operation_id for command in cut.rows] for cut in (first, second, third, back)]
+    assert pages == [["op_5", "op_4"], ["op_2", "op_1"], ["op_0"], ["op_2", "op_1"]]
+    assert third.older == 0
+
+
 def test_a_page_costs_as_much_with_many_commands_as_with_one(
     client_of: Any,
     support: Any,

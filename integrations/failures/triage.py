@@ -8,7 +8,7 @@ from integrations.failures import grouping
 from integrations.failures.categories import POLICIES, Category
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Event, JournalEntry, Lane, Problem, Record
+from integrations.models import Command, Event, JournalEntry, Lane, Problem, Record
 from integrations.workflow import stuck
 from integrations.workflow.errors import Refusal
 
@@ -73,6 +73,7 @@ def _carry_over(problem: Problem, category: str) -> None:
     """Let open work and stuck records say the new category too."""
     failures = problem.failures.filter(resolved_at__isnull=True)
     Event.objects.filter(pk__in=failures.filter(event__isnull=False).values("event_id")).update(category=category)
+    Command.objects.filter(pk__in=failures.filter(command__isnull=False).values("command_id")).update(category=category)
     stuck.recompute(
         Record.objects.filter(pk__in=failures.values("record_id"), stuck_since__isnull=False).values_list(
             "pk", flat=True

@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from django.db import connection as database
 from integrations.boundary import limits
 from integrations.boundary.limits import Leave
 from integrations.failures.categories import Category, Fault
-from integrations.models import Attempt, AttemptState, Command, Connection, Run
+from integrations.models import Attempt, AttemptState, Command, Connection, Run, Token
 from integrations.providers import get_adapter
 from integrations.providers.base import Remaining, Request, Response
 
@@ -22,6 +22,10 @@ from integrations.providers.base import Remaining, Request, Response
 REQUEST_IDS = ("request-id", "correlation-id")
 #: Bytes. A larger answer is a fault, so that no provider fills our memory.
 LARGEST = 32 * 1024 * 1024
+
+UNAUTHORIZED: Final = 401
+#: Seconds for which a fresh token is not held responsible for a refusal: what else is wrong, none would mend.
+DOUBT_AFTER: Final = 60
 
 #: The code of a fault that tells that nothing of a request has left.
 UNREACHED: Final = "connection:unreached"
@@ -100,12 +104,22 @@ def exchange(request: Request, leave: Leave) -> Response:
 
 
 def heed(connection: Connection, response: Response) -> Remaining | None:
-    """Obey an answer that asks us to slow down; return what it says is left of the limits."""
+    """Obey an answer that asks us to slow down, or refuses our token; return what it says is left of the limits."""
     adapter = get_adapter(connection.provider)
+    if response.status == UNAUTHORIZED:
+        _doubt_token(connection)
     fault = adapter.classify(response) if response.status >= 400 else None
     if fault and fault.category == Category.RATE_LIMIT:
         limits.told_to_wait(connection, fault.retry_after)
     return adapter.remaining(response)
+
+
+def _doubt_token(connection: Connection) -> None:
+    """Have a token refreshed that the provider refuses before its time; one that was made just now is not at fault."""
+    long_enough = datetime.now(UTC) - timedelta(seconds=DOUBT_AFTER)
+    Token.objects.filter(
+        credential__connection=connection, replaced_at=None, made_at__lt=long_enough, expires_at__gt=datetime.now(UTC)
+    ).update(expires_at=datetime.now(UTC))
 
 
 def send(request: Request) -> Response:

@@ -268,6 +268,29 @@ def test_a_spent_refresh_token_asks_for_another(sandbox: Sandbox, books: Connect
     assert (refused.value.category, refused.value.field) == (Category.AUTHENTICATION, "refresh_token")
 
 
+def test_a_token_that_ends_before_its_time_is_replaced_by_itself(sandbox: Sandbox, books: Connection) -> None:
+    made = timezone.now() - timedelta(minutes=5)
+    Token.objects.filter(replaced_at=None).update(made_at=made)
+    sandbox.expire_tokens()
+
+    with pytest.raises(Fault) as refused:
+        works(books)
+
+    assert refused.value.category == Category.TIMEOUT
+    assert works(books) == "Northwind Books"
+
+
+def test_a_fresh_token_that_is_refused_is_not_refreshed_again(sandbox: Sandbox, books: Connection) -> None:
+    sandbox.expire_tokens()
+    before = refreshes(sandbox)
+
+    for _ in range(3):
+        with pytest.raises(Fault):
+            works(books)
+
+    assert refreshes(sandbox) == before
+
+
 def test_no_refresh_leaves_while_a_transaction_is_open(sandbox: Sandbox, books: Connection) -> None:
     age(books)
 

@@ -66,6 +66,8 @@ _RULES: Final[tuple[tuple[re.Pattern[str], str, str, Category, str], ...]] = tup
 )  # fmt: skip
 #: Seconds to wait where Xero names the limit and not the time.
 _WAITS: Final = {"concurrent": 1.0, "minute": 60.0, "appminute": 60.0, "day": 3600.0}
+#: Nobody has to be asked for a token that ended before it was believed to: the next one is made by a refresh.
+EXPIRED: Final = "token_expired"
 _GONE: Final = b"The resource you're looking for cannot be found"
 
 
@@ -80,6 +82,8 @@ def classify(response: Response) -> Fault | None:
     problem = ODD.sub("_", response.headers.get("x-rate-limit-problem", "")[:40]).lower()
     category, said = _named(response.status, _text(error, "Type"))
     code = problem if response.status == 429 and problem else _code(response.status, error)
+    if code == EXPIRED:
+        category, said = Category.TIMEOUT, "the access token ended on its way; it goes again with a fresh one"
     return Fault(
         category=category,
         code=code,
@@ -104,7 +108,7 @@ def _named(status: int, kind: str) -> tuple[Category, str]:
 
 def _code(status: int, error: Mapping[str, Any]) -> str:
     if status == 401 and "TokenExpired" in _text(error, "Detail"):
-        return "token_expired"
+        return EXPIRED
     return ODD.sub("_", _text(error, "Type")[:80]) or f"http_{status}"
 
 

@@ -319,7 +319,7 @@ def test_an_expired_token_is_named(sandbox: Sandbox, books: Books) -> None:
     with pytest.raises(Fault) as refused:
         books.walk("contact")
 
-    assert (refused.value.category, refused.value.code) == (Category.AUTHENTICATION, "token_expired")
+    assert (refused.value.category, refused.value.code) == (Category.TIMEOUT, "token_expired")
 
 
 def test_limits_are_told_and_obeyed(sandbox: Sandbox, books: Books) -> None:

@@ -350,9 +350,9 @@ def test_an_expired_token_is_told_from_a_wrong_one() -> None:
     expired = answer({"Title": "Unauthorized", "Detail": "TokenExpired: token expired at 11/19/2026 14:00:00"}, 401)
     wrong = answer({"Title": "Unauthorized", "Detail": "AuthenticationUnsuccessful"}, 401)
 
-    codes = [fault.code for fault in map(ADAPTER.classify, (expired, wrong)) if fault]
+    found = [(fault.code, fault.category) for fault in map(ADAPTER.classify, (expired, wrong)) if fault]
 
-    assert codes == ["token_expired", "http_401"]
+    assert found == [("token_expired", Category.TIMEOUT), ("http_401", Category.AUTHENTICATION)]
 
 
 def test_what_is_left_is_read_from_the_headers() -> None:

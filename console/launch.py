@@ -80,7 +80,9 @@ def run(stack: ExitStack) -> None:
     port = free_port_of("PORT", 8000)
     free_port_of("SANDBOX_PORT", 8420)
     address = f"http://127.0.0.1:{port}"
-    variables = {"PORT": str(port), "PUBLIC_URL": address, "PYTHONUNBUFFERED": "1"} | os.environ
+    variables = {"PORT": str(port), "PUBLIC_URL": address, "PYTHONUNBUFFERED": "1"}
+    # Whoever tries it has a receiver on this very machine.
+    variables = variables | {"OUTBOX_ALLOW_PRIVATE": "1"} | os.environ
     variables |= {"DATA_DIR": str(folder)} | environment(stack, folder)
     variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{variables.get('PATH', os.defpath)}"
 

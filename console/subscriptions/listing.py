@@ -7,6 +7,7 @@ from django.db.models import Q, QuerySet
 from django.http import QueryDict
 
 from console.filters import Choice, Filter, read
+from console.subscriptions.page import with_older
 from integrations.models import Delivery, Subscription, WorkState
 from integrations.workflow.messages import topics
 
@@ -53,7 +54,8 @@ def offered(subscriptions: list[Subscription]) -> list[Filter]:
 
 def page(asking: Asking, visible: "QuerySet[Delivery]", subscriptions: list[Subscription]) -> Cut:
     """Return one page of the deliveries among `visible` that match."""
-    rows = _narrowed(asking, visible, subscriptions).select_related("message", "subscription", "record")
+    rows = _narrowed(asking, visible, subscriptions)
+    rows = with_older(rows).select_related("message", "subscription", "record")
     forward = asking.before is None
     if asking.after is not None and forward:
         rows = rows.filter(pk__lt=asking.after)

@@ -4,7 +4,7 @@ from base64 import b64decode, b64encode
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from integrations.boundary.vault import Unreadable, seal, unseal
@@ -49,16 +49,22 @@ def rows_of(subscriptions: list[Subscription]) -> list[Row]:
     return list(rows.values())
 
 
+def with_older(deliveries: "QuerySet[Delivery]") -> "QuerySet[Delivery]":
+    """Read along whether an older delivery of the same record goes first."""
+    same = Delivery.objects.filter(record=OuterRef("record"), subscription=OuterRef("subscription"))
+    return deliveries.annotate(older=Exists(same.filter(pk__lt=OuterRef("pk"), state__in=WAITS)))
+
+
 def gather(subscription: Subscription) -> dict[str, Any]:
     """Return everything that the page of one subscription shows, but what only its reader may do."""
     (row,) = rows_of([subscription])
-    newest = Delivery.objects.filter(subscription=subscription).select_related("message", "record").order_by("-id")
+    newest = with_older(Delivery.objects.filter(subscription=subscription)).select_related("message", "record")
     secrets = SigningSecret.objects.filter(subscription=subscription).defer("secret").order_by("-version")
     lines = JournalEntry.objects.filter(subject_type="subscription", subject_id=subscription.pk).order_by("-id")
     return {
         "subscription": subscription,
         "row": row,
-        "deliveries": list(newest[:NEWEST]),
+        "deliveries": list(newest.order_by("-id")[:NEWEST]),
         "secrets": list(secrets.exclude(state=SecretState.REVOKED)) or list(secrets[:1]),
         "overlaps": any(secret.state == SecretState.RETIRING for secret in secrets),
         "lines": list(lines.filter(tenant_id=subscription.tenant_id)[:CHANGES]),

@@ -213,6 +213,7 @@ def test_a_delivery_that_waits_for_an_older_one_says_so(
 
     assert "An older message of this record goes first" in look(support, at("subscription_delivery", younger.pk))
     assert "1 younger message" in look(support, at("subscription_delivery", older.pk))
+    assert "behind an older one" in look(support, at("subscription_deliveries"))
 
 
 def test_a_delivery_is_dismissed_with_a_reason(

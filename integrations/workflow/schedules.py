@@ -11,12 +11,14 @@ from celery.schedules import ParseException, crontab_parser
 
 #: Seconds: less would only wait for the run before it, more is what nobody would remember.
 SHORTEST, LONGEST = 30, 31 * 86_400
+#: Characters of cron fields.
+LONGEST_CRON = 120
 #: Years that a date such as 29 February may be away, across a century that is no leap year.
 _FURTHEST = 9
 _UNITS: Final = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-_LENGTH: Final = re.compile(r"(?:every )?(\d{1,7}) ?(s|min|h|d)")
-_LETTERS: Final = re.compile(r"[\d*/,\-]+")
-_NAMES: Final = re.compile(r"[\da-z*/,\-]+")
+_LENGTH: Final = re.compile(r"(?:every )?(\d{1,7}) ?(s|min|h|d)", re.ASCII)
+_NUMBERS: Final = re.compile(r"[\d*/,\-]+", re.ASCII)
+_NAMES: Final = re.compile(r"[\da-z*/,\-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def parse_cron(text: str) -> Cron:
 
 
 def _values(field: Field, text: str) -> frozenset[int]:
-    allowed = _NAMES if field.named else _LETTERS
+    allowed = _NAMES if field.named else _NUMBERS
     try:
         if not allowed.fullmatch(text):
             raise ValueError(text)
@@ -123,6 +125,8 @@ def read(text: str) -> tuple[int, str]:
         raise BadSchedule(
             "Give an interval (45 s, 15 min, 2 h, 1 d), or five cron fields in UTC such as 30 2 * * mon-fri."
         )
+    if len(words) > LONGEST_CRON:
+        raise BadSchedule(f"At most {LONGEST_CRON} characters; these are {len(words):,}.")
     parse_cron(words)
     return 0, words
 

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo, available_timezones
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MOST: Final = 20
 _LINE: Final = re.compile(
-    r"(?P<days>[a-z,\- ]+?) +(?P<begins>\d{1,2}:\d\d) ?(?:-|to) ?(?P<ends>\d{1,2}:\d\d)(?: +(?P<zone>\S+))?", re.I
+    r"(?P<days>[a-z,\- ]+?) +(?P<begins>\d{1,2}:\d\d) ?(?:-|to) ?(?P<ends>\d{1,2}:\d\d)(?: +(?P<zone>\S+))?",
+    re.IGNORECASE | re.ASCII,
 )
 
 

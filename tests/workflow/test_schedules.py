@@ -92,6 +92,8 @@ def test_a_schedule_is_an_interval_or_five_fields(text: str, found: tuple[int, s
         ("5/2 * * * *", "The minute “5/2” is none"),
         ("* * * foo *", "The month “foo” is none"),
         ("0 0 30 2 *", "There is no such day"),
+        ("١ * * * *", "The minute “١” is none"),
+        ("0," * 90 + "0 * * * *", "At most 120 characters"),
         ("0 0 31 feb,apr *", "There is no such day"),
     ],
 )

@@ -29,16 +29,8 @@ class Content(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Contact(Content):
-    """Whom to enter into the books."""
-
-    name: Text
-    email: Text | None = None
-    currency: Currency | None = None
-
-
 class Invoice(Content):
-    """An invoice as it is to stand there; `customer` is the contact's id there."""
+    """An invoice as it is to stand there; `customer` is their id there."""
 
     number: Text
     customer: Text
@@ -72,26 +64,6 @@ class Payment(Content):
     amount: Paid
     paid_at: AwareDatetime
     reference: Text | None = None
-
-
-class CreditNote(Content):
-    """A credit note for a customer; `customer` is the contact's id there."""
-
-    number: Text
-    customer: Text
-    currency: Currency
-    amount: Paid
-    issued_at: AwareDatetime
-    reason: Text | None = None
-
-
-class CreditNoteRefund(Content):
-    """Money paid back on a credit note; `credit_note` is its id there."""
-
-    credit_note: Text
-    currency: Currency
-    amount: Paid
-    paid_at: AwareDatetime
 
 
 class Refund(Content):

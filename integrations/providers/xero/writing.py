@@ -13,25 +13,24 @@ from integrations.canonical import asking
 from integrations.canonical.money import DECIMALS
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import ActionSpec, Intent
+from integrations.providers.xero.asking import Contact, CreditNote, CreditNoteRefund
 from integrations.providers.xero.client import BATCH, ENDPOINTS, XeroSettings
 
 _LONGEST_TEXT: Final = 255
 _LONGEST_OPERATION: Final = 50
 
 _SPECS: Final = (
-    ActionSpec("contact.create", "contact", "Create contact", BATCH, creates=True, content=asking.Contact),
-    ActionSpec("contact.update", "contact", "Update contact", BATCH, content=asking.Contact),
+    ActionSpec("contact.create", "contact", "Create contact", BATCH, creates=True, content=Contact),
+    ActionSpec("contact.update", "contact", "Update contact", BATCH, content=Contact),
     ActionSpec("invoice.create", "invoice", "Create invoice", BATCH, creates=True, content=asking.Invoice),
     ActionSpec("invoice.update", "invoice", "Update invoice", BATCH, content=asking.Invoice),
     ActionSpec("invoice.void", "invoice", "Void invoice", BATCH, content=asking.Void),
     ActionSpec("payment.create", "payment", "Enter payment", BATCH, creates=True, content=asking.Payment),
     ActionSpec("payment.delete", "payment", "Delete payment", content=asking.Nothing),
-    ActionSpec(
-        "credit_note.create", "credit_note", "Create credit note", BATCH, creates=True, content=asking.CreditNote
-    ),
+    ActionSpec("credit_note.create", "credit_note", "Create credit note", BATCH, creates=True, content=CreditNote),
     # A payment out of a credit note: the credit note shows it.
     ActionSpec(
-        "credit_note.refund", "credit_note", "Refund credit note", BATCH, creates=True, content=asking.CreditNoteRefund
+        "credit_note.refund", "credit_note", "Refund credit note", BATCH, creates=True, content=CreditNoteRefund
     ),
     ActionSpec("credit_note.void", "credit_note", "Void credit note", BATCH, content=asking.Void),
 )

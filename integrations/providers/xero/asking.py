@@ -1,0 +1,33 @@
+"""What Xero alone is asked with; what every provider takes is in `canonical.asking`."""
+
+from pydantic import AwareDatetime
+
+from integrations.canonical.asking import Content, Currency, Paid, Text
+
+
+class Contact(Content):
+    """Whom to enter into the books."""
+
+    name: Text
+    email: Text | None = None
+    currency: Currency | None = None
+
+
+class CreditNote(Content):
+    """A credit note for a customer; `customer` is the contact's id there."""
+
+    number: Text
+    customer: Text
+    currency: Currency
+    amount: Paid
+    issued_at: AwareDatetime
+    reason: Text | None = None
+
+
+class CreditNoteRefund(Content):
+    """Money paid back on a credit note; `credit_note` is its id there."""
+
+    credit_note: Text
+    currency: Currency
+    amount: Paid
+    paid_at: AwareDatetime

@@ -17,7 +17,7 @@ from integrations.models import Checkpoint, JournalEntry, Record, Stream
 #: Subject of an entry, and the page that shows it.
 PAGES = {
     "event": "event", "command": "command", "mapping": "mapping", "problem": "problem", "record": "record",
-    "connection": "connection",
+    "connection": "connection", "subscription": "subscription", "delivery": "subscription_delivery",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 from console import values
 from console.access import get_visible, in_space
 from console.records import asked, listing, page, search, sides, timeline
-from integrations.models import Event, JournalEntry, Record, WorkState
+from integrations.models import Delivery, Event, JournalEntry, Record, WorkState
 
 
 @require_GET
@@ -110,10 +110,15 @@ def _behind(request: Any, found: Record, line: JournalEntry) -> dict[str, Any]:
     if line.subject_type == "event" and line.subject_id:
         rows = Event.objects.visible_to(request.user).select_related("mapping", "connection")
         event = rows.filter(pk=line.subject_id).first()
+    delivery = None
+    if line.subject_type == "delivery" and line.subject_id:
+        told = Delivery.objects.visible_to(request.user).filter(pk=line.subject_id)
+        delivery = told.select_related("subscription", "message").prefetch_related("attempts").first()
     currency = found.data.get("currency") or ""
     changes = line.data.get("changes") or []
     return {
         "event": event,
+        "delivery": delivery,
         # Personal values were left out when the line was written, so nothing is left to hide here.
         "changes": [
             (

@@ -17,7 +17,7 @@ class Message(Owned):
     uid = models.CharField(max_length=40, unique=True)
     #: The canonical kind and what became of it: "invoice.paid".
     topic = models.CharField(max_length=60)
-    #: The field `data` of the body: canonical words, no personal fields (docs/decisions/0006-outbox.md).
+    #: The field `data` of the body: canonical words, no personal fields (docs/decisions/0008-outbox.md).
     payload: Any = models.JSONField(default=dict)
     created_at = models.DateTimeField()
 

@@ -330,3 +330,34 @@ def test_what_was_ended_is_listed_apart(
     assert "Warehouse" not in look(engineer, at("subscriptions"))
     assert "Warehouse" in look(engineer, at("subscriptions") + "?ended=1")
     assert str(TESTER.name) in look(engineer, at("subscription", made.pk))
+
+
+def test_the_timeline_tells_what_the_receiver_answered(
+    receiver: Receiver, at: At, look: Look, support: User, subscribe: Subscribe, change: Change
+) -> None:
+    subscribe()
+    record = change()
+    receiver.says(202)
+    send()
+    line = JournalEntry.objects.get(action="delivery.delivered")
+
+    shown = look(support, at("record_entry", record.pk, line.pk))
+
+    assert "202 in " in shown
+    assert at("subscription_delivery", Delivery.objects.get().pk) in shown
+
+
+def test_the_audit_leads_to_subscriptions_and_deliveries(
+    at: At, look: Look, client_of: Any, operations: User, subscribe: Subscribe, change: Change
+) -> None:
+    made = subscribe().row
+    change()
+    Delivery.objects.update(state="parked")
+    delivery = Delivery.objects.get()
+    client_of(operations).post(at("subscription_delivery_replay", delivery.pk), {"reason": "They are back"})
+
+    client_of(operations).post(at("subscription_pause", made.pk), {"reason": "They move"})
+
+    assert at("subscription", made.pk) in look(operations, at("audit"))
+    entry = JournalEntry.objects.get(action="delivery.replayed")
+    assert (entry.actor, entry.record_id, entry.reason) == ("Operations", delivery.record_id, "They are back")

@@ -24,9 +24,9 @@ GROUPS: dict[str, tuple[str, tuple[str, ...]]] = {
          "problem.assigned", "problem.named"),
     ),
     "pause": (
-        "pause and disable",
+        "pause, disable, breaker",
         ("connection.paused", "connection.resumed", "connection.disabled", "connection.enabled", "stream.paused",
-         "stream.resumed"),
+         "stream.resumed", "breaker.opened", "breaker.closed", "breaker.probe_asked", "breaker.probe_failed"),
     ),
     "secrets": (
         "secrets",

@@ -26,6 +26,7 @@ LOOKS: Final = (
     "record.noted", "payload.revealed", "export.made", "record.check_asked", "connection.check_asked",
     "stream.run_asked", "problem.assigned", "run.cancelled", "journal.verified", "person.signed_in",
     "person.signed_out", "command.submitted", "command.answered", "command.waits", "command.confirmed",
+    "breaker.probe_asked", "breaker.probe_failed",
 )  # fmt: skip
 
 

@@ -193,13 +193,17 @@ AND (due_at <= now() OR category = ANY(%(categories)s))
 
 
 def _let_go(connection: Connection) -> int:
-    """Make what waited due, each a little later than the one before it; return how many."""
+    """Make what waited due, each a little later than the one before it; return how many.
+
+    What somebody settles in this very moment is left to them.
+    """
     with database.cursor() as cursor:
         cursor.execute(
             f"""
             UPDATE integrations_command c SET due_at = now() + o.place * interval '1 second' / %(rate)s
-            FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM integrations_command
-                  WHERE {WAITING}) o
+            FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM (
+                      SELECT id FROM integrations_command WHERE {WAITING}
+                      ORDER BY id FOR NO KEY UPDATE SKIP LOCKED) free) o
             WHERE c.id = o.id
             """,  # noqa: S608
             _waiting(connection) | {"rate": max(1, connection.drain_per_second)},

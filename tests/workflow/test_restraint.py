@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -115,8 +116,22 @@ def test_after_the_outage_everything_goes_once_and_oldest_first(target: Connecti
     assert first_sent == [command.pk for command in [*tried, *waiting]]
 
 
+def test_looking_for_an_effect_closes_nothing(target: Connection, sandbox: Sandbox) -> None:
+    tried = open_by_failing(target, sandbox)
+    # The provider no longer remembers their keys: they are looked for before they go out again.
+    long_ago = timezone.now() - timedelta(days=9)
+    Command.objects.update(due_at=timezone.now(), key_since=long_ago)
+
+    held(probe_at=timezone.now())
+    sending.send_next()
+
+    assert held().state == "open"
+    assert Attempt.objects.filter(command=tried[0]).latest("pk").method == "GET"
+    assert not JournalEntry.objects.filter(action="breaker.closed").exists()
+
+
 def test_a_refused_secret_holds_all_but_the_first(target: Connection, sandbox: Sandbox) -> None:
-    sandbox.set_faults({"kind": "unauthorized", "on": "PUT *"})
+    sandbox.set_faults({"kind": "error", "status": 401, "on": "PUT *"})
     refused = ask(target, 1)
     send_all()
     others = [ask(target, n) for n in range(2, 5)]

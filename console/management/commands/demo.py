@@ -22,8 +22,9 @@ from console.models import Role, User
 from integrations.boundary.vault import seal, unseal
 from integrations.configuration.connect import connect
 from integrations.journal.actor import Actor
-from integrations.models import Connection, Credential, CredentialState, Stream, Tenant
+from integrations.models import Connection, Credential, CredentialState, Route, Stream, Tenant
 from integrations.providers import PROVIDERS
+from integrations.workflow import routes
 
 DEMO = Actor(None, "the demo")
 
@@ -56,8 +57,11 @@ class Command(BaseCommand):
                        for slug, name in TENANTS.items()}  # fmt: skip
             for person in PEOPLE:
                 make_person(person, tenants, password)
-            for document in demo_documents():
+            documents = demo_documents()
+            for document in documents:
                 write_sandbox(document, [make_connection(document, each, tenants) for each in document["connections"]])
+            for wanted in (each for document in documents for each in document.get("routes", ())):
+                make_route(wanted, tenants)
         self.stdout.write(f"Sign in with the password {password} as")
         for first, last, name, role, tenant in PEOPLE:
             self.stdout.write(f"  {name}@{tenant}.example".ljust(34) + f"{first} {last}, {role} at {TENANTS[tenant]}")
@@ -96,7 +100,8 @@ def demo_documents() -> list[dict[str, Any]]:
 def make_connection(document: dict[str, Any], wanted: dict[str, Any], tenants: dict[str, Tenant]) -> dict[str, Any]:
     """Make one connection with its secrets; return its sandbox account with where its webhooks go."""
     tenant = tenants[wanted["tenant"]]
-    base = f"http://127.0.0.1:{os.environ.get('SANDBOX_PORT', '8420')}"
+    base = f"http://127.0.0.1:{os.environ.get(document['port']) or document['default_port']}"
+    places = dict.fromkeys(document["addresses"], base)
     found = Connection.objects.filter(tenant=tenant, environment=wanted["environment"], name=wanted["name"]).first()
     if found is None:
         found = connect(
@@ -104,18 +109,31 @@ def make_connection(document: dict[str, Any], wanted: dict[str, Any], tenants: d
             provider=document["provider"],
             name=wanted["name"],
             environment=wanted["environment"],
-            values={"api_base": base},
+            values={**wanted.get("settings", {}), **places},
             actor=DEMO,
         )
-        give(found, "api_key", wanted["key"])
-        give(found, "webhook_secret", f"whsec_{secrets.token_hex(16)}")
+        for purpose, secret in wanted["secrets"].items():
+            give(found, purpose, secret)
+        give(found, document["signed_by"], f"whsec_{secrets.token_hex(16)}")
         for resource, every in document["every"].items():
             Stream.objects.filter(connection=found, resource=resource).update(every=every, fresh_within=every * 5)
-    elif found.settings.get("api_base") != base:
-        Connection.objects.filter(pk=found.pk).update(settings=found.settings | {"api_base": base})
-    target = {"url": f"{settings.PUBLIC_URL}/hooks/{found.public_id}/", "secrets": signing_secrets(found)}
+    elif found.settings != found.settings | places:
+        Connection.objects.filter(pk=found.pk).update(settings=found.settings | places)
+    target = {
+        "url": f"{settings.PUBLIC_URL}/hooks/{found.public_id}/",
+        "secrets": signing_secrets(found, document["signed_by"]),
+    }
     account: dict[str, Any] = wanted["account"]
-    return account | {"keys": [wanted["key"]], "targets": [target]}
+    return account | {"keys": [wanted["secrets"][name] for name in document["keys"]], "targets": [target]}
+
+
+def make_route(wanted: dict[str, Any], tenants: dict[str, Tenant]) -> None:
+    """Let what changes at one of the demo's connections go to another, or leave it as it is."""
+    here = {"tenant": tenants[wanted["tenant"]], "environment": wanted["environment"]}
+    source, target = (Connection.objects.get(**here, name=wanted[end]) for end in ("source", "target"))
+    if not Route.objects.filter(source=source, target=target).exists():
+        kinds = routes.kinds_for(target)
+        routes.make(source, target, kinds=kinds, since=None, actor=DEMO, reason="The demo keeps books")
 
 
 def give(connection: Connection, purpose: str, secret: str) -> None:
@@ -133,18 +151,19 @@ def give(connection: Connection, purpose: str, secret: str) -> None:
     )
 
 
-def signing_secrets(connection: Connection) -> list[str]:
+def signing_secrets(connection: Connection, purpose: str) -> list[str]:
     """Return the signing secret that the sandbox shall use: the active one."""
-    active = Credential.objects.filter(
-        connection=connection, purpose="webhook_secret", state=CredentialState.ACTIVE
-    ).order_by("-version")
+    active = Credential.objects.filter(connection=connection, purpose=purpose, state=CredentialState.ACTIVE).order_by(
+        "-version"
+    )
     return [unseal(credential.secret).decode() for credential in active[:1]]
 
 
 def write_sandbox(document: dict[str, Any], accounts: list[dict[str, Any]]) -> None:
     """Tell the sandbox its accounts and where their webhooks go; the file holds secrets."""
-    path = Path(settings.DATA_DIR) / "sandbox.json"
+    path = Path(settings.DATA_DIR) / document["file"]
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump({"weather": document["weather"], "accounts": accounts}, file, indent=1)
+        weather = {"weather": document["weather"]} if "weather" in document else {}
+        json.dump(weather | {"accounts": accounts}, file, indent=1)

@@ -41,3 +41,7 @@ class Clock:
         found = datetime.fromtimestamp(milliseconds / 1000, UTC)
         self._latest = max(found, self._latest)
         return self._latest
+
+    def not_before(self, moment: datetime) -> None:
+        """Date nothing earlier than that."""
+        self._latest = max(self._latest, moment)

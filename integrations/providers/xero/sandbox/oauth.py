@@ -57,6 +57,14 @@ class Tokens:
         self.latest = pair
         return pair
 
+    def admit(self, refresh: str, now: float) -> None:
+        """Know a refresh token that was agreed before we ran; one that is known stays as it is."""
+        pair = Pair(
+            "sandbox-access-" + secrets.token_urlsafe(48), refresh, now + ACCESS_LIFETIME, now + REFRESH_LIFETIME
+        )
+        if refresh not in self._by_refresh:
+            self._by_access[pair.access], self._by_refresh[refresh] = pair, pair
+
     def expire(self, now: float, *, refresh: bool = False) -> None:
         """Every access token ends now; with `refresh`, the refresh tokens too."""
         for pair in self._by_access.values():

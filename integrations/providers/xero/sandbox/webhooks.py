@@ -59,6 +59,10 @@ class Courier:
         self._idle.set()
         self._work: asyncio.Task[None] | None = None
 
+    def number_from(self, now: float) -> None:
+        """Number what comes after what an earlier process may have sent."""
+        self._sequence = max(self._sequence, int(now))
+
     @property
     def pending(self) -> int:
         """Events that are on their way."""

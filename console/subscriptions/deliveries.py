@@ -21,6 +21,7 @@ from console.connections.actions import GET_OR_POST
 from console.questions import Question, ask
 from console.subscriptions import listing
 from integrations.boundary.posting import HEADERS, SIGNATURE
+from integrations.boundary.redaction import Redacted, redact
 from integrations.models import AttemptState, Delivery, DeliveryAttempt, Subscription, WorkState
 from integrations.workflow import redeliver
 from integrations.workflow.outbox import body_of
@@ -159,7 +160,9 @@ def _answer(attempt: DeliveryAttempt) -> Half | None:
     if attempt.latency_ms is not None:
         line += f", after {wording.duration(attempt.latency_ms / 1000)}"
     headers: list[tuple[str, str | None]] = [("content-type", attempt.answer_type)] if attempt.answer_type else []
-    return Half(line, headers, attempt.answer, attempt.finished_at)
+    # Receivers echo what they like; a text with an e-mail address in it is not shown.
+    body = redact({"answer": attempt.answer}, frozenset({"email"}))["answer"]
+    return Half(line, headers, f"({body}, taken out)" if isinstance(body, Redacted) else body, attempt.finished_at)
 
 
 def _silence(attempt: DeliveryAttempt) -> str:

@@ -1,6 +1,7 @@
 """Messages are written with the transition that they tell, for those who want them, and hold nothing personal."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -168,3 +169,10 @@ def test_where_nobody_subscribes_it_costs_one_query(subscribe: Subscribe, change
         messages.tell([row] * 250, timezone.now())
 
     assert len(queries) == 1
+
+
+def test_the_migration_only_adds() -> None:
+    """It runs while the version before it still works."""
+    steps = import_module("integrations.migrations.0005_outbox").Migration.operations
+
+    assert {type(step).__name__ for step in steps} <= {"CreateModel", "AddField", "AddIndex", "AddConstraint"}

@@ -1,5 +1,6 @@
 """Deliveries: signed, in order per record, tried on the schedule, parked and never lost."""
 
+import random
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,7 +14,7 @@ from integrations.boundary.posting import Posted
 from integrations.configuration import subscriptions
 from integrations.failures.categories import Category
 from integrations.models import Delivery, DeliveryAttempt, Failure, JournalEntry, Problem, Record, SigningSecret
-from integrations.workflow import outbox, receipts, redeliver
+from integrations.workflow import outbox, receipts, redeliver, tasks, wake
 from integrations.workflow.errors import Refusal
 from tests.conftest import TESTER
 from tests.outbox.conftest import Subscribed, let_time_pass, send
@@ -189,6 +190,64 @@ def test_a_slow_receiver_does_not_hold_up_another(receiver: Receiver, subscribe:
     send()
 
     assert states() == ["done", "done"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_fails_no_record_goes_back_in_time(
+    seed: int, receiver: Receiver, subscribe: Subscribe, change: Change
+) -> None:
+    """A message may come again after a failure, but none after a younger one of its record."""
+    rng = random.Random(seed)
+    receiver.answer = lambda got: Answer(rng.choice([204, 204, 204, 204, 500, 429]))
+    subscribe()
+    records = [change() for _ in range(4)]
+    for _ in range(30):
+        record = rng.choice(records)
+        change(record, state=rng.choice(["open", "paid"]), amount_paid=rng.randrange(100))
+        if rng.random() < 0.3:
+            send()
+            let_time_pass()
+    while Delivery.objects.exclude(state="done").exists():
+        Delivery.objects.filter(state="parked").update(state="ready", tries=0)
+        let_time_pass()
+        send()
+
+    newest = dict.fromkeys((record.pk for record in records), 0)
+    for got in receiver.got:
+        about = got.json["data"]["record"]
+        assert about["version"] - newest[about["id"]] in (0, 1)
+        newest[about["id"]] = about["version"]
+    assert newest == {record.pk: record.version for record in records}
+
+
+# -- waking
+
+
+def test_workers_are_woken_once_it_is_committed(
+    subscribe: Subscribe, change: Change, quiet_broker: list[str], django_capture_on_commit_callbacks: Any
+) -> None:
+    subscribe()
+
+    with django_capture_on_commit_callbacks(execute=True):
+        change()
+        assert wake.DELIVERIES not in quiet_broker
+
+    assert wake.DELIVERIES in quiet_broker
+
+
+def test_the_sweep_wakes_for_what_is_due_and_only_then(
+    receiver: Receiver, subscribe: Subscribe, change: Change, quiet_broker: list[str]
+) -> None:
+    subscribe()
+    tasks.sweep()
+    assert wake.DELIVERIES not in quiet_broker
+
+    change()
+    tasks.sweep()
+    assert wake.DELIVERIES in quiet_broker
+
+    tasks.send_deliveries()
+    assert states() == ["done"]
 
 
 # -- the schedule
@@ -394,6 +453,19 @@ def test_an_ended_subscription_is_told_nothing(receiver: Receiver, subscribe: Su
     assert set(SigningSecret.objects.values_list("state", flat=True)) == {"revoked"}
     with pytest.raises(Refusal):
         subscriptions.rotate(made.row, actor=TESTER, reason="Too late")
+
+
+def test_what_was_on_its_way_when_its_subscription_ended_is_dismissed(subscribe: Subscribe, change: Change) -> None:
+    made = subscribe()
+    change()
+    outbox.Claims().more()
+    subscriptions.end(made.row, actor=TESTER, reason="They left")
+    Delivery.objects.update(leased_until=timezone.now() - timedelta(seconds=1))
+
+    outbox.free_lost()
+    subscriptions.end_due()
+
+    assert states() == ["dismissed"]
 
 
 # -- replay

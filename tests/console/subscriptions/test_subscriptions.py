@@ -14,7 +14,7 @@ from integrations.boundary.vault import unseal
 from integrations.models import Connection, Delivery, JournalEntry, Record, SigningSecret, Subscription
 from tests.conftest import TESTER
 from tests.outbox.conftest import Subscribed, let_time_pass, send
-from tests.receiver import Receiver
+from tests.receiver import Answer, Receiver
 
 pytestmark = pytest.mark.django_db
 
@@ -200,6 +200,17 @@ def test_a_delivery_shows_each_try_and_never_a_signature(
     assert delivery.message.uid in shown
     assert "webhook-signature: <span" in shown
     assert receiver.got[0].headers["webhook-signature"] not in shown
+
+
+def test_what_a_receiver_echoes_of_people_is_not_shown(
+    receiver: Receiver, at: At, look: Look, support: User, subscribe: Subscribe, change: Change
+) -> None:
+    subscribe()
+    change()
+    receiver.answer = lambda got: Answer(400, body=b"ap@halvorsen.example is unknown")
+    send()
+
+    assert "halvorsen" not in look(support, at("subscription_delivery", Delivery.objects.get().pk))
 
 
 def test_a_delivery_that_waits_for_an_older_one_says_so(

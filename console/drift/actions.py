@@ -62,7 +62,7 @@ def push(request: Any) -> HttpResponse:
         request,
         do=resolve.push,
         verb="Send ours for",
-        text="Ours is written over theirs by a command. What was voided or deleted there is made there anew.",
+        text="Ours is written over theirs by a command. What is void or deleted there is made there anew.",
         said="Ours is on its way for",
     )
 

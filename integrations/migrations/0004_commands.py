@@ -103,6 +103,7 @@ class Migration(migrations.Migration):
                 (
                     "connection",
                     models.ForeignKey(
+                        db_index=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="commands",
                         to="integrations.connection",
@@ -213,7 +214,7 @@ class Migration(migrations.Migration):
                     models.Q(("external_id", ""), _negated=True),
                     models.Q(("state__in", ["done", "dismissed"]), _negated=True),
                 ),
-                fields=["connection", "resource", "external_id"],
+                fields=["external_id"],
                 name="command_open_of_object",
             ),
         ),

@@ -27,7 +27,7 @@ class Command(Owned, Work):
     Its work is open until the effect was seen at the provider: accepted by an answer is not yet confirmed.
     """
 
-    connection = models.ForeignKey(Connection, models.PROTECT, related_name="commands")
+    connection = models.ForeignKey(Connection, models.PROTECT, related_name="commands", db_index=False)
     operation_id = models.CharField(max_length=50)
     #: SHA-256 over connection, action, target and content: the same operation id with another one is refused.
     content_hash = models.BinaryField()
@@ -89,7 +89,7 @@ class Command(Owned, Work):
                 name="command_expected",
             ),
             models.Index(
-                fields=["connection", "resource", "external_id"],
+                fields=["external_id"],
                 condition=~models.Q(external_id="") & ~models.Q(state__in=["done", "dismissed"]),
                 name="command_open_of_object",
             ),

@@ -16,16 +16,17 @@ from integrations.providers.base import Adapter, Intent
 DOUBTFUL = (Outcome.SENT, Outcome.UNKNOWN)
 
 # The oldest that is due and does not come after an open one about the same record or object.
+# `+ 0` keeps the planner, as long as it has no statistics, from reading all older commands of the connection.
 DUE = """
 SELECT m.id FROM integrations_command m
 WHERE m.connection_id = %(connection)s AND m.state IN ('ready', 'waiting') AND m.due_at <= now() AND {which}
   AND NOT EXISTS (
-      SELECT 1 FROM integrations_command o WHERE o.record_id = m.record_id AND o.connection_id = m.connection_id
-        AND o.id < m.id AND o.state NOT IN ('done', 'dismissed') AND o.outcome <> 'accepted')
+      SELECT 1 FROM integrations_command o WHERE o.record_id = m.record_id AND o.connection_id + 0 = m.connection_id
+        AND o.id + 0 < m.id AND o.state NOT IN ('done', 'dismissed') AND o.outcome <> 'accepted')
   AND NOT EXISTS (
-      SELECT 1 FROM integrations_command o WHERE o.connection_id = m.connection_id AND o.resource = m.resource
-        AND o.external_id = m.external_id AND m.external_id <> '' AND o.external_id <> ''
-        AND o.id < m.id AND o.state NOT IN ('done', 'dismissed') AND o.outcome <> 'accepted')
+      SELECT 1 FROM integrations_command o WHERE o.external_id = m.external_id AND o.resource = m.resource
+        AND o.connection_id + 0 = m.connection_id AND m.external_id <> '' AND o.external_id <> ''
+        AND o.id + 0 < m.id AND o.state NOT IN ('done', 'dismissed') AND o.outcome <> 'accepted')
 ORDER BY m.due_at, m.id
 LIMIT %(most)s
 FOR UPDATE OF m SKIP LOCKED

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from console.commands.telling import OVER, thing
+from console.commands.telling import OVER, breaker_of, thing
 from integrations.models import Command, Outcome, WorkState
 
 COMMAND, RESOLVE = "command", "resolve"
@@ -62,8 +62,10 @@ def _send(command: Command) -> Act | None:
     if command.outcome not in (Outcome.UNKNOWN, Outcome.FAILED) and not parked:
         return None
     failed = command.outcome != Outcome.UNKNOWN
-    label = "Send 1 again, same id…"
-    return Act("command_send", label, "replay", COMMAND, _busy(command) or _stopped(command), primary=failed)
+    label, why_not = "Send 1 again, same id…", _busy(command) or _stopped(command)
+    if not why_not and breaker_of(command) is not None:
+        why_not = f"The breaker of {command.connection.name} is open"
+    return Act("command_send", label, "replay", COMMAND, why_not, primary=failed)
 
 
 def _retry(command: Command) -> Act | None:

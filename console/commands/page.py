@@ -21,7 +21,7 @@ MOST_FAILURES = 5
 def find(request: Any, pk: int) -> Command:
     """Return the command that the person may see; raises Http404."""
     space = request.space
-    rows = Command.objects.select_related("connection", "record__customer", "transition")
+    rows = Command.objects.select_related("connection__breaker", "record__customer", "transition")
     return get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)
 
 
@@ -41,6 +41,7 @@ def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[st
         "thing": telling.thing(command),
         "action": adapter.actions.get(command.action),
         "lead": telling.tell(command, now),
+        "breaker": telling.breaker_of(command),
         "next_try": telling.next_try(command, now),
         "steps": telling.steps(command, tries[0].attempt if tries else None),
         "tries": tries,

@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from console import values, wording
-from integrations.models import Attempt, Command, Outcome, WorkState
+from integrations.models import Attempt, Breaker, BreakerState, Command, Outcome, WorkState
 
 OVER = (WorkState.DONE, WorkState.DISMISSED)
 
@@ -112,6 +112,12 @@ def _next(command: Command, now: datetime) -> Any:
     }[WorkState(command.state)]
 
 
+def breaker_of(command: Command) -> Breaker | None:
+    """Return the breaker of its connection where it holds commands back; None where they go."""
+    breaker: Breaker | None = getattr(command.connection, "breaker", None)
+    return breaker if breaker is not None and breaker.state != BreakerState.CLOSED else None
+
+
 def next_try(command: Command, now: datetime) -> tuple[str, str]:
     """Return when it is tried next, and how, for the facts: "in 52 s", "by itself"."""
     if command.state in OVER:
@@ -126,6 +132,10 @@ def next_try(command: Command, now: datetime) -> tuple[str, str]:
         return "now", "a worker has it"
     if command.waits_for:
         return "when that is there", f"it waits for {command.waits_for}"
+    breaker = breaker_of(command)
+    if breaker is not None:
+        at = wording.until(breaker.probe_at, now) if breaker.probe_at else "when somebody asks for it"
+        return "after the next probe", at
     return wording.until(command.due_at, now), "by itself"
 
 

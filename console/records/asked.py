@@ -43,7 +43,9 @@ def undecided(request: Any, record: Any) -> list[dict[str, Any]]:
     if not record.newest_command:
         return []
     open_ones = Command.objects.visible_to(request.user).filter(record=record, state__in=OPEN)
-    rows = open_ones.filter(Q(outcome=Outcome.UNKNOWN) | Q(state=WorkState.PARKED)).select_related("connection")
+    rows = open_ones.filter(Q(outcome=Outcome.UNKNOWN) | Q(state=WorkState.PARKED)).select_related(
+        "connection__breaker"
+    )
     return [_shown(request, command) for command in rows.order_by("-id")[:MOST]]
 
 

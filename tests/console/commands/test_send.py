@@ -1,10 +1,11 @@
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from integrations.models import Command, Connection, JournalEntry, Outcome, WorkState
+from integrations.models import Breaker, BreakerState, Command, Connection, JournalEntry, Outcome, WorkState
 
 Maker = Callable[..., Command]
 
@@ -92,3 +93,27 @@ def test_a_paused_connection_says_why_it_cannot_be_pressed(
     offered = client_of(operations).get(f"{commands_url}{unknown.pk}/").context["acts"]
 
     assert {act.name: act.why_not for act in offered}["command_send"] == "Stripe is paused"
+
+
+def test_an_open_breaker_says_why_and_when_the_next_probe_comes(
+    client_of: Any, operations: Any, commands_url: str, unknown: Command, connection: Connection
+) -> None:
+    Breaker.objects.create(
+        connection=connection, state=BreakerState.OPEN, probe_at=timezone.now() + timedelta(seconds=52)
+    )
+    Command.objects.filter(pk=unknown.pk).update(state=WorkState.WAITING)
+
+    context = client_of(operations).get(f"{commands_url}{unknown.pk}/").context
+
+    assert {act.name: act.why_not for act in context["acts"]}["command_send"] == "The breaker of Stripe is open"
+    assert context["next_try"][0] == "after the next probe"
+
+
+def test_a_closed_breaker_holds_nothing_back(
+    client_of: Any, operations: Any, commands_url: str, unknown: Command, connection: Connection
+) -> None:
+    Breaker.objects.create(connection=connection, state=BreakerState.CLOSED)
+
+    offered = client_of(operations).get(f"{commands_url}{unknown.pk}/").context["acts"]
+
+    assert {act.name: act.why_not for act in offered}["command_send"] == ""

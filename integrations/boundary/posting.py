@@ -198,6 +198,10 @@ class Post:
         """Post one letter; whatever happens, something comes back."""
         now = datetime.now(UTC)
         posted = Posted(letter.number, int(now.timestamp()), now)
+        if not letter.keys:
+            # A body without a signature is one that anybody could have sent.
+            posted.problem, posted.forbidden = "Its signing secret cannot be opened, so nothing was sent", True
+            return posted
         begun = monotonic()
         limit = settings.OUTBOX_TIMEOUT
         try:

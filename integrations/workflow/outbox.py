@@ -5,6 +5,7 @@ parked ones included, so that nobody downstream sees a record go back in time.
 """
 
 import json
+import logging
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,9 +22,11 @@ from django.utils import timezone
 
 from integrations.boundary.posting import Letter, Post
 from integrations.boundary.signing import key_of
-from integrations.boundary.vault import unseal
+from integrations.boundary.vault import Unreadable, unseal
 from integrations.models import AttemptState, Delivery, DeliveryAttempt, SecretState, SigningSecret, WorkState
 from integrations.workflow.receipts import Sent, settle
+
+log = logging.getLogger(__name__)
 
 #: Deliveries that one worker has in hand, and of one subscription; of one that has not answered for a while.
 MOST, MOST_TO_ONE, MOST_TO_SLOW = 1024, 192, 16
@@ -103,7 +106,10 @@ def send_due(*, seconds: float) -> int:
         with turn() as mine:
             if not mine:
                 break
-            total += _send(end)
+            sent = _send(end)
+            total += sent
+            if not sent:
+                break  # Somebody holds it at this moment.
     return total
 
 
@@ -179,10 +185,20 @@ class Claims:
             subscription__in=found, state__in=(SecretState.ACTIVE, SecretState.RETIRING)
         )
         for pk, place, version, secret in rows.values_list("pk", "subscription_id", "version", "secret"):
-            if pk not in self._keys:
-                self._keys[pk] = key_of(unseal(secret).decode())
-            found[place].append((version, self._keys[pk]))
+            key = self._keys.get(pk) or _opened(pk, secret)
+            if key:
+                self._keys[pk] = key
+                found[place].append((version, key))
         return found
+
+
+def _opened(pk: int, secret: bytes | memoryview) -> bytes:
+    """Return the key that a secret holds; empty, and a line in the log, where no key of ours opens it."""
+    try:
+        return key_of(unseal(secret).decode())
+    except (Unreadable, ValueError):
+        log.error("The signing secret %d cannot be opened", pk)
+        return b""
 
 
 def _send(end: float) -> int:

@@ -468,6 +468,20 @@ def test_what_was_on_its_way_when_its_subscription_ended_is_dismissed(subscribe:
     assert states() == ["dismissed"]
 
 
+def test_a_secret_that_cannot_be_opened_parks_its_own_deliveries_alone(
+    receiver: Receiver, subscribe: Subscribe, change: Change
+) -> None:
+    broken, _ = subscribe("Broken"), subscribe("Warehouse")
+    SigningSecret.objects.filter(subscription=broken.row).update(secret=b"of another installation")
+    change()
+
+    send()
+
+    assert states() == ["parked", "done"]
+    assert len(receiver.got) == 1
+    assert "cannot be opened" in Delivery.objects.get(state="parked").problem
+
+
 # -- replay
 
 

@@ -113,6 +113,7 @@ def timeline_of(request: Any, record: Record, now: datetime) -> timeline.Stretch
         place=int(place) if place.isascii() and place.isdigit() and len(place) < 19 else None,
         oldest_first=request.GET.get("order") == "oldest",
         seen=request.GET.get("seen", ""),
+        names={each.pk: each.name for each in request.space.connections},
     )
 
 

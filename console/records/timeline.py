@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,7 +36,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Line:
-    """One entry as it is shown. `day` opens a new day, `gap` says how long nothing happened before it."""
+    """One entry as it is shown. `day` opens a new day, `gap` says how long nothing happened before it.
+
+    `place` names the connection where that is not the record's own.
+    """
 
     entry: JournalEntry
     said: Said
@@ -44,6 +48,7 @@ class Line:
     topic: str
     day: str = ""
     gap: str = ""
+    place: str = ""
 
     @property
     def is_category(self) -> bool:
@@ -93,8 +98,9 @@ def read(
     place: int | None = None,
     oldest_first: bool = False,
     seen: str = "",
+    names: Mapping[int, str] | None = None,
 ) -> Stretch:
-    """Return the stretch that goes on after the entry `place`, or begins the timeline."""
+    """Return the stretch that goes on after the entry `place`, or begins the timeline; `names` of connections."""
     order = "id" if oldest_first else "-id"
     parts = []
     for part in (entries_of(record, person), before_it_was(record)):
@@ -106,11 +112,21 @@ def read(
     shown, more = found[:SIZE], len(found) > SIZE
     counts = Counter(read_counts(seen)) + Counter(entry.lane for entry in shown)
     return Stretch(
-        lines=_with_time(before, shown, now, oldest_first=oldest_first, ends=not more),
+        lines=[
+            replace(line, place=_place(line, record, names or {}))
+            for line in _with_time(before, shown, now, oldest_first=oldest_first, ends=not more)
+        ],
         counts={lane: counts[lane] for lane in Lane.values},
         goes_on=shown[-1].pk if more else None,
         oldest_first=oldest_first,
     )
+
+
+def _place(line: Line, record: Record, names: Mapping[int, str]) -> str:
+    """Return where something happened, unless it says so itself or it was at the record's own provider."""
+    elsewhere = line.entry.connection_id not in (None, record.connection_id)
+    name = names.get(line.entry.connection_id or 0, "")
+    return name if elsewhere and line.entry.lane == Lane.EVENTS else ""
 
 
 def read_counts(seen: str) -> dict[str, int]:

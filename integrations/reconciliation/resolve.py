@@ -303,6 +303,15 @@ def close_equal(record_ids: Iterable[int]) -> None:
         count_open({drift.record_id for drift in gone if drift.record_id})
 
 
+def close_created(references: Iterable[Reference]) -> None:
+    """Close differences over objects of which we hold a record now."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for reference in references:
+        found.setdefault((reference.connection_id, reference.resource), []).append(reference.external_id)
+    for (connection_id, resource), external_ids in found.items():
+        close_found(connection_id, resource, external_ids)
+
+
 def close_found(connection_id: int, resource: str, external_ids: Sequence[str]) -> None:
     """Close differences over objects that we did not hold, and hold now."""
     Drift.objects.filter(

@@ -17,7 +17,7 @@ from integrations.journal.write import Entry, append
 from integrations.models import Cause, Connection, DecisionWord, Lane, Record, RunKind, WorkState
 from integrations.reconciliation.compare import Comparison, compare
 from integrations.reconciliation.copied import Copies
-from integrations.reconciliation.resolve import close_equal, close_found
+from integrations.reconciliation.resolve import close_created, close_equal
 from integrations.workflow import refetch, stuck, waits
 from integrations.workflow.belief import Board, Key
 from integrations.workflow.decide import Decision
@@ -78,17 +78,8 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     refetch.ask(batch.wanted, now)
     stuck.refresh(batch.touched, batch.board)
     close_equal(record.pk for record in batch.board.changed.values() if record.open_drift)
-    _close_found(batch)
+    close_created(known.reference for known in batch.board.created)
     rates.count(_counts(batch, reads), now)
-
-
-def _close_found(batch: Settlement) -> None:
-    found: dict[tuple[int, str], list[str]] = {}
-    for known in batch.board.created:
-        reference = known.reference
-        found.setdefault((reference.connection_id, reference.resource), []).append(reference.external_id)
-    for (connection_id, resource), external_ids in found.items():
-        close_found(connection_id, resource, external_ids)
 
 
 def _counts(batch: Settlement, reads: Sequence[Read]) -> dict[int, rates.Count]:
@@ -151,9 +142,14 @@ def _apply(batch: Settlement, read: Read, decision: Decision) -> None:
         batch.arrived.add((read.event.connection_id, f"{read.event.resource}:{read.event.external_id}", None))
     if decision.word != DecisionWord.STALE:
         batch.board.see(read)
-    if read.event.exact:
-        name = f"check:{read.event.resource}:{read.event.external_id}"
-        batch.arrived.add((read.event.connection_id, name, read.event.asked_at))
+    _arrived(batch, read)
+
+
+def _arrived(batch: Settlement, read: Read) -> None:
+    """Wake what waits for a look at the object, where this is one."""
+    event = read.event
+    if event.exact:
+        batch.arrived.add((event.connection_id, f"check:{event.resource}:{event.external_id}", event.asked_at))
 
 
 def _note_change(batch: Settlement, read: Read, decision: Decision, before: str) -> None:
@@ -288,6 +284,7 @@ def _hear(batch: Settlement, read: Read) -> None:
     comparison = batch.copies.compare(read, known.record, connection)
     _close(batch, read, DecisionWord.UNCHANGED, "It shows what we put there: belief follows its own provider")
     batch.board.see(read)
+    _arrived(batch, read)
     if comparison is None or not (comparison.differences or known.record.open_drift):
         return
     batch.comparisons.append(comparison)

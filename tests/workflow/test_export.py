@@ -1,5 +1,6 @@
 """Exports: records of one provider go into the books of another, once, and nothing there is written over."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from integrations.boundary.payloads import keep
 from integrations.models import (
     Command,
     Connection,
@@ -14,6 +16,7 @@ from integrations.models import (
     CopyState,
     Drift,
     DriftStatus,
+    Event,
     JournalEntry,
     Outcome,
     Record,
@@ -80,7 +83,7 @@ def change(record: Record, **fields: Any) -> None:
 
 
 def export_everything(story: dict[str, Record]) -> None:
-    copies.make_due([record.pk for record in story.values()], [story["invoice"].connection_id])
+    copies.make_due([record.pk for record in story.values()], {record.connection_id for record in story.values()})
     work_off()
 
 
@@ -355,6 +358,27 @@ def test_customers_of_one_name_become_two_contacts(route: Route, make_record: Ma
     work_off()
 
     assert len({contact["Name"] for contact in held(books, "Contacts")}) == 2
+
+
+def test_a_thin_webhook_about_what_we_put_there_is_done_with_the_look_that_it_asks_for(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything({"customer": story["customer"]})
+    copy, now = copy_of(story["customer"]), timezone.now()
+    item = {"resourceId": copy.external_id, "eventDateUtc": f"{now:%Y-%m-%dT%H:%M:%S}.000", "eventType": "UPDATE",
+            "eventCategory": "CONTACT", "tenantId": books.tenant_id, "tenantType": "ORGANISATION"}  # fmt: skip
+    body = json.dumps({"events": [item], "firstEventSequence": 1, "lastEventSequence": 1, "entropy": "X"}).encode()
+    kept = keep(connection_id=route.target_id, source="webhook", body=body, headers={}, at=now)
+    event = Event.objects.create(
+        tenant=route.tenant, environment="test", connection=route.target, source="webhook", provider_event_id="1:x",
+        event_type="CONTACT.UPDATE", resource="contact", external_id=copy.external_id, occurred_at=now,
+        received_at=now, due_at=now, payload_id=kept.id, payload_at=kept.at, path="",
+    )  # fmt: skip
+
+    work_off()
+
+    event.refresh_from_db()
+    assert (event.state, event.decision) == (WorkState.DONE, "unchanged")
 
 
 def test_what_is_exported_stands_in_the_timeline(route: Route, story: dict[str, Record]) -> None:

@@ -106,7 +106,7 @@ def _payment(part: Part) -> Plan:
     if "payment.create" in part.made:
         return Nothing()
     if part.state != "succeeded":
-        return Nothing(f"It is {part.state.replace('_', ' ')}: nothing was collected that the books could show.")
+        return Nothing(f"{_stands(part)}: nothing was collected that the books could show.")
     invoice = part.links.get("invoice")
     if invoice is None:
         return Nothing("It pays no invoice, and the books know payments on invoices only.")
@@ -130,7 +130,7 @@ def _refund(part: Part) -> Plan:
             return Nothing()
         return Impossible("The money came back after the books had it paid out. Take the credit note back there.")
     if part.state != "succeeded":
-        return Nothing(f"It is {part.state}: nothing went back that the books could show.")
+        return Nothing(f"{_stands(part)}: nothing went back that the books could show.")
     noted = part.made.get("credit_note.create")
     if noted is None:
         return _credit_note(part)
@@ -168,6 +168,10 @@ def _credit_note(part: Part) -> Plan:
 
 
 # -- the parts
+
+
+def _stands(part: Part) -> str:
+    return "It failed" if part.state == "failed" else f"It is {part.state.replace('_', ' ')}"
 
 
 def _sent(part: Part, *actions: str) -> Made | None:

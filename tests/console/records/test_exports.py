@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from console.models import User
 from integrations.configuration.connect import connect
-from integrations.models import Connection, Copy, CopyState, Record, Route, Run, RunKind, Tenant
+from integrations.journal.write import Entry, write
+from integrations.models import Connection, Copy, CopyState, Lane, Record, Route, Run, RunKind, Tenant
 from integrations.models.drift import Drift
 from tests.conftest import TESTER
 
@@ -101,6 +102,17 @@ def test_a_difference_there_is_not_one_of_its_own_provider(as_operations: Client
 
     assert "Settle 1 difference" in text
     assert "€99.00" not in text.split('id="sides"')[1].split("</section>")[0]
+
+
+def test_the_timeline_names_the_other_provider(as_operations: Client, copy: Copy, invoice: Record) -> None:
+    for connection_id, said in ((invoice.connection_id, "invoice.paid arrived"), (copy.connection_id, "It was read")):
+        write([Entry(tenant_id=copy.tenant_id, environment="test", connection_id=connection_id, record_id=invoice.pk,
+                     lane=Lane.EVENTS, action="event.decided", summary=f"{said}: unchanged")])  # fmt: skip
+
+    text = page(as_operations, invoice)
+
+    assert "It was read from Books" in text
+    assert "arrived from" not in text
 
 
 def test_exporting_again_asks_once_and_says_why(as_operations: Client, copy: Copy, invoice: Record) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from integrations.boundary import client
 from integrations.boundary.vault import seal
 from integrations.configuration.connect import connect
 from integrations.models import Connection, Copy, Credential, CredentialState, Record, Route, Stream, Tenant
@@ -21,6 +22,7 @@ FREE = {"per_minute": None, "per_day": None, "at_once": None}
 def books_process() -> Iterator[Sandbox]:
     with run_sandbox() as sandbox:
         yield sandbox
+    client.http().close()
 
 
 @pytest.fixture
@@ -80,9 +82,9 @@ def held(sandbox: Sandbox, path: str) -> list[dict[str, Any]]:
     access, _ = sandbox.tokens()
     name = path.partition("?")[0]
     found: list[dict[str, Any]] = []
-    with httpx.Client(headers={"authorization": f"Bearer {access}", "xero-tenant-id": sandbox.tenant_id}) as client:
+    with httpx.Client(headers={"authorization": f"Bearer {access}", "xero-tenant-id": sandbox.tenant_id}) as reader:
         for page in range(1, 100):
-            answer = client.get(f"{sandbox.url}/api.xro/2.0/{name}", params={"page": page, "pageSize": 1000})
+            answer = reader.get(f"{sandbox.url}/api.xro/2.0/{name}", params={"page": page, "pageSize": 1000})
             answer.raise_for_status()
             rows = answer.json()[name]
             found += rows

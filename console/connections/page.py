@@ -234,6 +234,8 @@ def _word(run: Run) -> str:
 def _what(run: Run) -> str:
     if run.stream:
         return run.stream.title
+    if run.kind == RunKind.EXPORT:
+        return f"{run.items:,} of {count(run.held, 'record')}"
     return count(max(len(run.targets), run.items), "named object")
 
 

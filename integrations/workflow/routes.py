@@ -137,13 +137,16 @@ def export_all(route: Route, *, actor: Actor, reason: str) -> Run:
         raise Refusal(f"{held.target.name} is disabled. Enable it first.")
     if held.pk in open_runs([held]):
         raise Refusal(f"An export over {held} is under way already.")
+    many = not_exported(held).count()
+    if not many:
+        raise Refusal(f"Everything of {held.source.name} is at {held.target.name} or on its way there.")
     run = Run.objects.create(
         tenant_id=held.tenant_id,
         environment=held.environment,
         connection=held.target,
         kind=RunKind.EXPORT,
         cursor={"route": held.pk, "after": 0},
-        held=not_exported(held).count(),
+        held=many,
         due_at=timezone.now(),
         asked_by=actor.name,
         reason=reason,

@@ -27,9 +27,9 @@ def arrange(sandbox: Sandbox, path: Path) -> None:
 
 def load(sandbox: Sandbox, path: Path) -> None:
     """Go on where the last process ended; a file that cannot be read is as good as none."""
-    with contextlib.suppress(OSError, pickle.UnpicklingError, AttributeError, EOFError):
+    with contextlib.suppress(OSError, pickle.UnpicklingError, AttributeError, EOFError, ValueError):
         # We alone wrote it, into a folder that nobody else can open.
-        sandbox.tenants, sandbox.tokens, latest = pickle.loads(path.read_bytes())  # noqa: S301
+        sandbox.tenants, sandbox.replays, sandbox.tokens, latest = pickle.loads(path.read_bytes())  # noqa: S301
         for books in sandbox.tenants.values():
             books.clock = sandbox.clock
         sandbox.clock.not_before(latest)
@@ -37,10 +37,10 @@ def load(sandbox: Sandbox, path: Path) -> None:
 
 
 def save(sandbox: Sandbox, path: Path) -> None:
-    """Keep books and tokens, whole or not at all."""
+    """Keep books, tokens and what was answered under which key, whole or not at all."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     half = path.with_suffix(".half")
     descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        pickle.dump((sandbox.tenants, sandbox.tokens, sandbox.clock.stamp()), file)
+        pickle.dump((sandbox.tenants, sandbox.replays, sandbox.tokens, sandbox.clock.stamp()), file)
     half.replace(path)

@@ -42,6 +42,7 @@ def test_a_new_process_goes_on_with_the_books_and_tokens_of_the_last(tmp_path: P
     books = second.tenants[tenant_of(NAME)]
     assert [contact["Name"] for contact in books.contacts] == ["Halvorsen Marine AS"]
     assert books.clock is second.clock
+    assert second.replays.keys() == {tenant_of(NAME)}
     assert exchange(second, newer)
     assert second.courier.target.key == "key-0001"
 

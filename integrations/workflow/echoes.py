@@ -102,7 +102,11 @@ class Echoes:
             commands.append(by_id)
         entries = []
         for command in commands:
-            if command.outcome in _EXPECTED and adapter.shows(intent_of(command, adapter), read.obj):
+            if (
+                command.outcome in _EXPECTED
+                and command.action in adapter.actions
+                and adapter.shows(intent_of(command, adapter), read.obj)
+            ):
                 command.external_id = command.external_id or read.event.external_id
                 confirm(command, self.now, f"Seen at {connection.name}")
                 command.leased_by = command.leased_until = None

@@ -62,7 +62,8 @@ class Parcel:
 
 def intent_of(command: Command, adapter: Adapter) -> Intent:
     """Return a command as adapters see it: what it made is not what it acts on."""
-    acts_on = "" if adapter.actions[command.action].creates else command.external_id
+    spec = adapter.actions.get(command.action)
+    acts_on = "" if spec and spec.creates else command.external_id
     return Intent(command.operation_id, command.action, acts_on, command.content)
 
 
@@ -87,7 +88,8 @@ def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID, *, alone: 
         parcel = Parcel(connection, adapter, owner, together, everyone, first.key)
     else:
         if first.outcome == Outcome.SUBMITTED and first.tries == 0:
-            most = 1 if alone else adapter.actions[first.action].batch
+            spec = adapter.actions.get(first.action)
+            most = 1 if alone or spec is None else spec.batch
             together = sorted([first, *_fellows(first, most - 1)], key=lambda c: c.pk)
         parcel = Parcel(connection, adapter, owner, together, together)
     parcel.repeated = first.outcome in DOUBTFUL

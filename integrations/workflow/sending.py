@@ -80,7 +80,10 @@ def _perform(parcel: Parcel, way: Pass) -> None:
 
 def _send(parcel: Parcel, access: Access, way: Pass) -> None:
     parcel.key = parcel.key or _key(parcel)
+    action = parcel.claimed[0].action
     try:
+        if action not in parcel.adapter.actions:
+            raise Fault(Category.MAPPING, f"no_action:{action}", f"{parcel.adapter.title} has no “{action}” any more")
         request = parcel.adapter.compose(access, parcel.intents, parcel.key)
     except Fault as fault:
         answers.refuse(parcel, fault, apart=len(parcel.all) > 1)

@@ -397,6 +397,18 @@ def test_one_that_cannot_be_expressed_does_not_hold_up_the_others(target: Connec
     assert not Attempt.objects.filter(command=bad).exists()
 
 
+def test_what_the_adapter_does_not_have_any_more_is_parked_and_holds_up_nobody(target: Connection) -> None:
+    gone, other = ask(target, 1), ask(target, 2)
+    Command.objects.filter(pk=gone.pk).update(action="moon.create")
+
+    send_all()
+    see(target)
+
+    assert state_of(gone) == (Outcome.FAILED, "parked")
+    assert gone.category == "mapping failure"
+    assert state_of(other) == (Outcome.CONFIRMED, "done")
+
+
 def test_where_no_connection_comes_about_it_had_no_effect(target: Connection, sandbox: Sandbox) -> None:
     command = ask(target)
     target.settings["api_base"] = "http://127.0.0.1:9"

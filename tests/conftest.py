@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import hypothesis
 import pytest
+from django.core.cache import cache
 from django.db import connection as database
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test import Client, override_settings
@@ -79,6 +80,12 @@ def quick_passwords() -> Iterator[None]:
     """Hash passwords fast: a slow hash is right for people and adds minutes to the tests."""
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
+
+
+@pytest.fixture(autouse=True)
+def nobody_counted() -> None:
+    """Forget how often was signed in and asked: the tests together would be slowed down like somebody who guesses."""
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

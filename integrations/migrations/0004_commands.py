@@ -162,6 +162,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="attempt",
             index=models.Index(
+                condition=models.Q(("state", "in flight")), fields=["started_at"], name="attempt_in_flight"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="attempt",
+            index=models.Index(
                 condition=models.Q(("command__isnull", False)), fields=["command"], name="attempt_of_command"
             ),
         ),

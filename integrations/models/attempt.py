@@ -46,6 +46,7 @@ class Attempt(models.Model):
         ordering = ["-id"]
         indexes = [
             models.Index(fields=["connection", "-started_at"], name="attempt_of_connection"),
+            models.Index(fields=["started_at"], condition=models.Q(state="in flight"), name="attempt_in_flight"),
             models.Index(fields=["command"], condition=models.Q(command__isnull=False), name="attempt_of_command"),
         ]
 

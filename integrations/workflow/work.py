@@ -14,7 +14,7 @@ from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from integrations.failures.categories import POLICIES, Category, Fault
-from integrations.models import Event, Run, WorkState
+from integrations.models import Attempt, AttemptState, Event, Run, WorkState
 from integrations.workflow import turns
 
 
@@ -185,6 +185,11 @@ def sweep() -> dict[str, int]:
     """
     now = timezone.now()
     freed: dict[str, Any] = {"state": WorkState.READY, "leased_by": None, "leased_until": None}
+    # No request takes that long: whoever sent this one is gone.
+    longest = timedelta(seconds=settings.LEASE_SECONDS + settings.PROVIDER_TIMEOUT)
+    Attempt.objects.filter(state=AttemptState.IN_FLIGHT, started_at__lt=now - longest).update(
+        state=AttemptState.NO_ANSWER, finished_at=now, message="The worker ended under way"
+    )
     return {
         "events": Event.objects.filter(state=WorkState.LEASED, leased_until__lt=now).update(**freed),
         "runs": Run.objects.filter(state=WorkState.LEASED, leased_until__lt=now).update(**freed),

@@ -174,7 +174,7 @@ def test_each_command_has_one_effect_and_ends_confirmed_or_parked(world: World) 
     ends = set(Command.objects.values_list("state", "outcome"))
     assert ends <= {("done", "confirmed"), ("parked", "unknown"), ("parked", "accepted")}
     assert Command.objects.filter(outcome=Outcome.CONFIRMED).count() >= COMMANDS * 0.99
-    assert not Attempt.objects.filter(state="in flight").exists()
+    wait_until("no attempt is in flight", lambda: not Attempt.objects.filter(state="in flight").exists(), 30)
 
 
 def submit_all(connection: Connection, seed: int) -> None:

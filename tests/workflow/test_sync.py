@@ -817,3 +817,17 @@ def test_a_stream_whose_key_is_refused_waits_for_another_key(
         )  # fmt: skip
 
     assert runs.schedule() == planned
+
+
+def test_an_attempt_of_a_worker_that_died_is_closed_and_one_under_way_is_not(connection: Connection) -> None:
+    now = timezone.now()
+    told: dict[str, Any] = {"connection": connection, "method": "GET", "url": "https://example.com"}
+    lost = Attempt.objects.create(started_at=now - timedelta(minutes=10), **told)
+    under_way = Attempt.objects.create(started_at=now - timedelta(seconds=5), **told)
+
+    work.sweep()
+
+    lost.refresh_from_db()
+    under_way.refresh_from_db()
+    assert (lost.state, under_way.state) == ("no answer", "in flight")
+    assert lost.finished_at

@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 from celery import current_app
 from django.db import transaction
@@ -31,9 +31,25 @@ def send(name: str, *args: int) -> None:
         log.warning("No worker could be woken: %s", error)
 
 
+@dataclass(frozen=True)
+class Wish:
+    """To wake workers after a commit. All wishes of one transaction share `sent`: one message of a name is enough."""
+
+    name: str
+    sent: set[str]
+
+    def __call__(self) -> None:
+        """Send the message, unless another wish of the same transaction has."""
+        if self.name not in self.sent:
+            self.sent.add(self.name)
+            send(self.name)
+
+
 def after_commit(name: str) -> None:
-    """Wake workers once the running transaction has committed."""
-    transaction.on_commit(partial(send, name))
+    """Wake workers once the running transaction has committed, once however often it is asked for."""
+    hooks = (hook for _, hook, *_ in reversed(transaction.get_connection().run_on_commit))
+    before = next((hook for hook in hooks if isinstance(hook, Wish)), None)
+    transaction.on_commit(Wish(name, before.sent if before else set()))
 
 
 class Waker:

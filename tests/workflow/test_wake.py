@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from django.db import transaction
 
 from integrations.workflow import process, tasks, wake
 
@@ -65,3 +66,20 @@ def test_a_worker_wakes_another_only_when_its_turn_is_over(
     tasks.process_events()
 
     assert sent == again
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_wakes_once_for_all_that_it_did(sent: list[tuple[str, Any, Any]]) -> None:
+    with transaction.atomic():
+        for _ in range(3):
+            with transaction.atomic():
+                wake.after_commit(wake.COMMANDS)
+        with transaction.atomic():
+            wake.after_commit(wake.EVENTS)
+            transaction.set_rollback(True)
+        wake.after_commit(wake.RUNS)
+        assert sent == []
+    with transaction.atomic():
+        wake.after_commit(wake.COMMANDS)
+
+    assert [name for name, *_ in sent] == [wake.COMMANDS, wake.RUNS, wake.COMMANDS]

@@ -14,6 +14,7 @@ from integrations.journal.write import append
 from integrations.models import Command, Connection, Lane, Outcome, Stream, WorkState
 from integrations.workflow import refetch, runs, stuck
 from integrations.workflow.commands import entry_of
+from integrations.workflow.rows import update_rows
 
 #: From so many objects of one resource on, its stream is read instead of each object.
 MANY = 10
@@ -46,11 +47,14 @@ def ask_for_the_accepted() -> int:
         by_resource[command.connection_id, command.resource].append(command)
     for group in by_resource.values():
         _ask(group)
-        for command in group:
-            command.tries += 1
-            wait = max(0.5, FIRST_WAIT * 2 ** (command.tries - 1) * settings.RETRY_SCALE)
-            command.due_at, command.state = now + timedelta(seconds=wait), WorkState.WAITING
-            command.save(update_fields=["tries", "due_at", "state"])
+    for command in due:
+        wait = max(0.5, FIRST_WAIT * 2**command.tries * settings.RETRY_SCALE)
+        command.tries, command.due_at, command.state = (
+            command.tries + 1,
+            now + timedelta(seconds=wait),
+            WorkState.WAITING,
+        )
+    update_rows(due, ("tries", "due_at", "state"))
     return len(due)
 
 

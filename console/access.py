@@ -1,7 +1,7 @@
 """Roles, what they may do, and the guards of views. The only place that calls guardian."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -213,9 +213,3 @@ def in_space(action: str = SEE) -> Callable[[View[P]], View[P]]:
         return guarded  # type: ignore[return-value]
 
     return decorate
-
-
-def assign_all(grants: Iterable[tuple[User, str, Tenant]], *, by: str) -> None:
-    """Give several roles at once; used by `manage.py demo`."""
-    for user, role, tenant in grants:
-        grant(user, role, tenant, by=by)

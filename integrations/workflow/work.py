@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
-from integrations.failures.categories import POLICIES, Category, Fault
+from integrations.failures.categories import POLICIES, Fault
 from integrations.models import Attempt, AttemptState, Event, Run, WorkState
 from integrations.workflow import turns
 
@@ -194,8 +194,3 @@ def sweep() -> dict[str, int]:
         "events": Event.objects.filter(state=WorkState.LEASED, leased_until__lt=now).update(**freed),
         "runs": Run.objects.filter(state=WorkState.LEASED, leased_until__lt=now).update(**freed),
     }
-
-
-def categories_that_wait() -> list[str]:
-    """Return the categories that the engine handles by itself for a while."""
-    return [category.value for category in Category if POLICIES[category].tries > 0]

@@ -6,7 +6,6 @@ from hashlib import sha256
 from typing import Any
 
 from django.db import connection as database
-from django.db.models import Count
 from django.utils import timezone
 
 from integrations.failures.categories import POLICIES, Category, Fault
@@ -144,16 +143,6 @@ def name_unknown(problem: Problem, category: Category) -> None:
     policy = POLICIES[category]
     Problem.objects.filter(pk=problem.pk).update(category=category, owner=policy.owner, next_step=policy.next_step)
     Failure.objects.filter(problem=problem).update(category=category)
-
-
-def counts_by_owner(tenant_id: int, environment: str) -> dict[str, int]:
-    """Return how many open problems each role has."""
-    rows = (
-        Problem.objects.filter(tenant_id=tenant_id, environment=environment, open_count__gt=0)
-        .values_list("owner")
-        .annotate(n=Count("pk"))
-    )
-    return dict(rows)
 
 
 def _subject(failed: Failed) -> tuple[str, int]:

@@ -10,14 +10,13 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
+from console import revealing
 from console.access import in_space, require
 from console.commands import acts, page, telling
 from console.commands.forms import SEND, THERE, ResolveForm
-from console.questions import LONGEST, Question, ask, reason_of
-from integrations.journal import notes
+from console.questions import Question, ask
 from integrations.models import Command, Outcome
 from integrations.workflow import commands
-from integrations.workflow.errors import Refusal
 
 WHO_READS = "Kept in the journal with your name, on the timeline of its record."
 GET_OR_POST = require_http_methods(["GET", "POST"])
@@ -29,26 +28,14 @@ GET_OR_POST = require_http_methods(["GET", "POST"])
 def reveal(request: Any, pk: int) -> HttpResponse:
     """Ask for a reason, and show what was sent and came back with its personal data: this once, journaled."""
     found = _find(request, pk, "reveal")
-    reason, problem = reason_of(request)[:LONGEST], ""
-    if request.method == "POST":
-        try:
-            notes.reveal(found, actor=request.actor, reason=reason)
-        except Refusal as refusal:
-            problem = str(refusal)
-        else:
-            shown = page.gather(request, found, revealed=True) | {"revealed": True}
-            return render(request, "commands/command.html", shown)
-    context = {
-        "question": "Reveal personal data in what was sent and came back?",
-        "text": "It is shown once, on the page that follows, and not kept. Secrets stay hidden.",
-        "reason": "Kept in the journal with your name. Auditors and the people of this tenant read it.",
-        "act": "Reveal 1 command",
-        "keep": "Leave it hidden",
-        "back_url": _url(request, found),
-        "reason_value": reason,
-        "reason_error": problem,
-    }
-    return render(request, "_parts/ask.html", context, status=422 if problem else 200)
+
+    def show() -> HttpResponse:
+        return render(request, "commands/command.html", page.gather(request, found, revealed=True) | {"revealed": True})
+
+    return revealing.reveal(
+        request, found, what="in what was sent and came back", act="Reveal 1 command", back_url=_url(request, found),
+        show=show,
+    )  # fmt: skip
 
 
 @GET_OR_POST

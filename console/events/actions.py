@@ -9,11 +9,10 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
-from console import values
+from console import revealing, values
 from console.access import in_space, require
 from console.events import page
 from console.questions import LONGEST, reason_of
-from integrations.journal import notes
 from integrations.models import Event, Mapping
 from integrations.workflow import replay as replays
 from integrations.workflow.dismiss import dismiss as dismiss_work
@@ -120,25 +119,13 @@ def dismiss(request: Any, pk: int) -> HttpResponse:
 def reveal(request: Any, pk: int) -> HttpResponse:
     """Ask for a reason, and show an event's payload with its personal data: this once, and in the journal."""
     found = _find(request, pk, "reveal")
-    reason, problem = reason_of(request)[:LONGEST], ""
-    if request.method == "POST":
-        try:
-            notes.reveal(found, actor=request.actor, reason=reason)
-        except Refusal as refusal:
-            problem = str(refusal)
-        else:
-            return render(request, "events/event.html", page.gather(request, found, revealed=True) | {"revealed": True})
-    context = {
-        "question": "Reveal personal data in this payload?",
-        "text": "It is shown once, on the page that follows, and not kept. Secrets stay hidden.",
-        "reason": "Kept in the journal with your name. Auditors and the people of this tenant read it.",
-        "act": "Reveal 1 payload",
-        "keep": "Leave it hidden",
-        "back_url": _url(request, found),
-        "reason_value": reason,
-        "reason_error": problem,
-    }
-    return render(request, "_parts/ask.html", context, status=422 if problem else 200)
+
+    def show() -> HttpResponse:
+        return render(request, "events/event.html", page.gather(request, found, revealed=True) | {"revealed": True})
+
+    return revealing.reveal(
+        request, found, what="in this payload", act="Reveal 1 payload", back_url=_url(request, found), show=show
+    )
 
 
 def _find(request: Any, pk: int, action: str) -> Event:

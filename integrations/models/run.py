@@ -30,7 +30,7 @@ class Run(Owned, Work):
     kind = models.CharField(max_length=10, choices=RunKind.choices)
     cursor: Any = models.JSONField(null=True, blank=True)
     since = models.DateTimeField(null=True, blank=True)
-    #: Single objects to fetch: [[resource, external id], …]; empty for a run over a stream.
+    #: Single objects to fetch: [[resource, external id], …], see `workflow.looks`; empty for a run over a stream.
     targets: Any = models.JSONField(default=list, blank=True)
     #: Digests of the cursors seen, so that a provider that repeats one is noticed.
     seen_cursors: Any = models.JSONField(default=list, blank=True)

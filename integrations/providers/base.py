@@ -59,6 +59,8 @@ class StreamSpec:
     the age in seconds after which data counts as late. `overlap` is for how many seconds before the start
     of the last run the next one looks again, in the provider's clock: what shows up late is not missed.
 
+    `together` is how many objects `Adapter.fetch_several` brings in one request at most; 1 where each is fetched alone.
+
     `deletions` says whether its list shows what was deleted or voided ("shown"), leaves it out ("hidden": an
     absence scan looks for it daily), or whether nothing of it ever goes ("never").
     """
@@ -70,6 +72,7 @@ class StreamSpec:
     fresh_within: int
     change_log: bool = False
     overlap: int = 300
+    together: int = 1
     deletions: Literal["hidden", "shown", "never"] = "hidden"
 
 
@@ -295,6 +298,16 @@ class Adapter(Protocol):
 
     def fetch(self, access: Access, transport: Transport, resource: str, external_id: str) -> tuple[Response, Found]:
         """Fetch one object as it is now."""
+        ...
+
+    def fetch_several(
+        self, access: Access, transport: Transport, resource: str, external_ids: Sequence[str]
+    ) -> tuple[Response, dict[str, Found]]:
+        """Fetch some objects as they are now by one request; return what the answer shows, by the id asked for.
+
+        Only called where the stream's `together` allows so many. What is not shown is not taken for gone: it is fetched
+        by itself.
+        """
         ...
 
     def verify(self, body: bytes, headers: Mapping[str, str], secrets: list[str], now: datetime) -> int:

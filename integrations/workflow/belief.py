@@ -46,6 +46,8 @@ class Board:
     known: dict[Key, Known]
     targets: dict[Key, Record]
     now: datetime
+    #: When objects of which there is no record were last asked for and were not there.
+    not_there: dict[Key, datetime] = field(default_factory=dict)
     transitions: list[Transition] = field(default_factory=list)
     #: (record, field) → what it refers to by now; the record by its identity, since it may not have its id yet.
     links: dict[tuple[int, str], Link] = field(default_factory=dict)
@@ -75,7 +77,7 @@ class Board:
         rows = _references(links - known.keys()).values_list("connection_id", "resource", "external_id", "record_id")
         # Of what is only referred to, the id is enough.
         targets = {(place, resource, external_id): Record(pk=pk) for place, resource, external_id, pk in rows}
-        return cls(known, targets, now)
+        return cls(known, targets, now, _not_there(reads, known))
 
     def belief(self, key: Key) -> Belief | None:
         """Return what is believed of an object, None where there is no record."""
@@ -99,8 +101,15 @@ class Board:
         reference = self.known[read.key].reference
         return reference.seen_at == read.event.occurred_at and bytes(reference.seen_hash) == digest(read.obj)
 
+    def missed_since(self, read: Read) -> bool:
+        """Say whether the object was asked for after an event had arrived, and was not there; nor is there a record."""
+        asked_at = self.not_there.get(read.key)
+        return asked_at is not None and read.key not in self.known and read.event.received_at <= asked_at
+
     def read_since(self, read: Read) -> bool:
         """Say whether the object was read after an event had happened."""
+        if read.key not in self.known:
+            return False
         reference, event = self.known[read.key].reference, read.event
         if reference.asked_at is None:
             return False
@@ -297,6 +306,19 @@ def transition(
 def key_of(reference: Reference) -> Key:
     """Return which object a reference names."""
     return reference.connection_id, reference.resource, reference.external_id
+
+
+def _not_there(reads: Sequence[Read], known: Iterable[Key]) -> dict[Key, datetime]:
+    """Return when objects without a record were last asked for and not there, of those that an event waits for."""
+    keys = {read.key for read in reads if read.pointer and read.event.tries} - set(known)
+    if not keys:
+        return {}
+    looks = Event.objects.filter(
+        connection_id__in={key[0] for key in keys}, external_id__in={key[2] for key in keys}, exact=True, deleted=True,
+        asked_at__isnull=False,
+    )  # fmt: skip
+    rows = looks.order_by("asked_at").values_list("connection_id", "resource", "external_id", "asked_at")
+    return {(place, resource, external_id): asked_at for place, resource, external_id, asked_at in rows if asked_at}
 
 
 def _references(keys: Iterable[Key]) -> Any:

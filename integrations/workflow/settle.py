@@ -123,9 +123,10 @@ def _take(batch: Settlement, read: Read) -> None:
 
 def _follow_pointer(batch: Settlement, read: Read) -> None:
     """It says that an object changed, without showing it: what was read since then is the answer."""
-    known = batch.board.known.get(read.key)
-    if known and batch.board.read_since(read):
+    if batch.board.read_since(read):
         _close(batch, read, DecisionWord.UNCHANGED, "It only says that something changed; the object was read since")
+    elif batch.board.missed_since(read):
+        _close(batch, read, DecisionWord.UNCHANGED, "It only says that something changed; the object is not there")
     else:
         reason = "It only says that something changed: the provider is asked how the object stands now"
         _wait_for_check(batch, read, Decision(DecisionWord.WAITING, reason, ask_provider=True))

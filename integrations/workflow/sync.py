@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from json import dumps
@@ -24,7 +24,7 @@ from integrations.models import Attempt, Connection, Run, RunKind, Source, WorkS
 from integrations.models.run import BULK, OFF_PEAK
 from integrations.providers import get_adapter
 from integrations.providers.base import CursorGone, Item, Response
-from integrations.workflow import endings, routes, scans, windows
+from integrations.workflow import endings, looks, routes, scans, windows
 from integrations.workflow.sights import Asked, store
 from integrations.workflow.wake import EVENTS, RUNS, after_commit
 from integrations.workflow.work import LostLease, Verdict, after_failure, claim_run
@@ -79,10 +79,9 @@ def _perform(run: Run, exchanges: Exchanges) -> None:
     end = monotonic() + TURN
     while not _cancelled(run):
         if run.targets:
-            resource, external_id = run.targets[0]
-            response, found = adapter.fetch(access, exchanges, resource, external_id)
-            item = found.item or absent(resource, external_id, found.as_of)
-            _take_answer(run, exchanges.last, response, item, found.as_of)
+            asked = looks.next_of(run, adapter)
+            response, told = looks.look(adapter, access, exchanges, asked)
+            _take_answer(run, exchanges.last, response, asked, told)
             last = True
         else:
             assert run.stream
@@ -113,11 +112,6 @@ def _take_exports(run: Run) -> bool:
     if run.cursor is None:
         endings.finish(run)
     return run.cursor is None
-
-
-def absent(resource: str, external_id: str, as_of: datetime) -> Item:
-    """Return the evidence that the provider has no such object."""
-    return Item("", f"{resource} absent", resource, external_id, as_of, "", {}, exact=True, deleted=True)
 
 
 def _cancelled(run: Run) -> bool:
@@ -184,15 +178,22 @@ def _take_page(
 
 
 @transaction.atomic
-def _take_answer(run: Run, attempt: Attempt | None, response: Response, item: Item, as_of: datetime) -> None:
-    """Keep one object's answer and strike it off the list, in one transaction; the last one ends the run in it."""
+def _take_answer(
+    run: Run, attempt: Attempt | None, response: Response, asked: Sequence[looks.Target], told: Mapping[str, Item]
+) -> None:
+    """Keep the answer about single objects and strike them off the list, in one transaction; the last one ends the run.
+
+    Its bytes are kept once, however many objects it tells of.
+    """
+    items = list(told.values())
     if scans.asks(run):
-        scans.note_listed(run, [item.external_id])
-        run.gone += item.deleted
+        scans.note_listed(run, told)
+        run.gone += sum(item.deleted for item in items)
     kept = _keep(run, attempt, response, Source.CHECK)
-    fresh = store(run, run.connection, [item], kept, Asked.by(attempt, response), Source.CHECK)
-    run.targets, run.as_of = run.targets[1:], run.as_of or as_of
-    _progress(run, 1, fresh)
+    fresh = store(run, run.connection, items, kept, Asked.by(attempt, response), Source.CHECK)
+    run.targets = looks.left(run, asked, told)
+    run.as_of = run.as_of or min((item.occurred_at for item in items), default=None)
+    _progress(run, len(items), fresh)
     if not run.targets:
         scans.ask_next(run) if scans.asks(run) else endings.finish(run)
 
@@ -257,6 +258,8 @@ def _fail(run: Run, fault: Fault, exchanges: Exchanges) -> None:
         _keep_unread(run, exchanges)
         scans.go_on_without(run, fault)
         return
+    if verdict.state == WorkState.PARKED and fault.category not in OF_ALL and _take_apart(run, exchanges):
+        return
     met = Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(
         state=verdict.state,
         due_at=verdict.due_at,
@@ -289,6 +292,17 @@ def _keep_unread(run: Run, exchanges: Exchanges) -> None:
     attempt, answer = exchanges.last, exchanges.answer
     if attempt and answer and Attempt.objects.filter(pk=attempt.pk, payload_id=None).exists():
         _keep(run, attempt, answer, Source.CHECK if run.targets else Source.PAGE)
+
+
+def _take_apart(run: Run, exchanges: Exchanges) -> bool:
+    """Let a run ask one by one for the objects that it could not fetch together; say whether there were several."""
+    targets = looks.apart(run, get_adapter(run.connection.provider)) if run.targets else []
+    if targets:
+        _keep_unread(run, exchanges)
+        given = {"targets": targets, "tries": 0, "due_at": timezone.now(), "leased_by": None, "leased_until": None}
+        Run.objects.filter(pk=run.pk, leased_by=run.leased_by).update(state=WorkState.READY, **given)
+        after_commit(RUNS)
+    return bool(targets)
 
 
 def _set_aside(run: Run, fault: Fault) -> None:

@@ -1,7 +1,8 @@
 """Xero: contacts, sales invoices, payments and credit notes of one organisation, read and written.
 
 Lists are paged by number and filtered by `If-Modified-Since`. They hold what was deleted, with a status that says so.
-Webhooks are thin: they name what changed, and there are none about payments; the next resync brings those.
+Webhooks are thin: they name what changed, and there are none about payments; the next resync brings those. What they
+name is fetched by its id: contacts and invoices many at once, credit notes one by one.
 
 A webhook tells of every organisation that uses the app. What is another's is not found here, and nothing comes of it.
 """
@@ -39,7 +40,7 @@ from integrations.providers.exporting import Exporter
 from integrations.providers.xero import client, effects, errors, signature, tokens, writing
 from integrations.providers.xero.client import API_VERSION, ENDPOINTS, XeroSettings, settings_of
 from integrations.providers.xero.exporting import XeroExporter
-from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_list, read_object, read_webhook
+from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_items, read_webhook
 
 MAPPING: Final = files("integrations.providers.xero").joinpath("mapping.toml").read_bytes()
 _SITE: Final = "https://go.xero.com"
@@ -93,8 +94,8 @@ class XeroAdapter:
         ),
     )
     streams: ClassVar[tuple[StreamSpec, ...]] = (
-        StreamSpec("contact", "customer", "Contacts", every=900, fresh_within=3600),
-        StreamSpec("invoice", "invoice", "Invoices", every=900, fresh_within=3600),
+        StreamSpec("contact", "customer", "Contacts", every=900, fresh_within=3600, together=client.TOGETHER),
+        StreamSpec("invoice", "invoice", "Invoices", every=900, fresh_within=3600, together=client.TOGETHER),
         StreamSpec("payment", "payment", "Payments", every=900, fresh_within=3600),
         StreamSpec("credit_note", "refund", "Credit notes", every=900, fresh_within=3600),
     )
@@ -143,9 +144,7 @@ class XeroAdapter:
             item = found.item
             return response, self._as_effect(intent, [item] if item else [])
         response = client.get_well(access, transport, client.url_of(access, resource), _made_by(resource, intent))
-        entries = read_list(read_json(response.body), resource)
-        as_of, path = answers.as_of(response), ENDPOINTS[resource].path
-        items = [read_object(entry, resource, f"/{path}/{place}", as_of) for place, entry in enumerate(entries)]
+        items = read_items(read_json(response.body), resource, answers.as_of(response))
         return response, self._as_effect(intent, items)
 
     def _as_effect(self, intent: Intent, items: Sequence[Item]) -> Effect | None:
@@ -195,17 +194,11 @@ class XeroAdapter:
             client.list_query(resource, page, size),
             client.modified_since(start),
         )
-        answer = read_json(response.body)
-        entries = read_list(answer, resource)
-        as_of, path = answers.as_of(response), ENDPOINTS[resource].path
-        items = tuple(
-            read_object(entry, resource, f"/{path}/{place}", as_of)
-            for place, entry in enumerate(entries)
-            if is_ours(entry, resource)
-        )
-        more = has_more(answer, page, len(entries), size)
+        answer, as_of = read_json(response.body), answers.as_of(response)
+        items = read_items(answer, resource, as_of)
+        more = has_more(answer, page, len(items), size)
         next_cursor = {"page": page + 1, "since": start.isoformat() if start else None} if more else None
-        return response, Page(items, next_cursor, as_of)
+        return response, Page(tuple(item for item in items if is_ours(item.obj, resource)), next_cursor, as_of)
 
     def fetch(self, access: Access, transport: Transport, resource: str, external_id: str) -> tuple[Response, Found]:
         """Fetch one object as it is now. What is bought is none of ours: as if it were not there."""
@@ -216,14 +209,32 @@ class XeroAdapter:
         fault = self.classify(response)
         if fault:
             raise fault
-        entries = read_list(read_json(response.body), resource)
-        if len(entries) != 1:
-            raise answers.mismatch("wrong_count", f"Xero answered {len(entries)} objects where one was asked for.")
-        item = read_object(entries[0], resource, f"/{ENDPOINTS[resource].path}/0", as_of)
+        items = read_items(read_json(response.body), resource, as_of)
+        if len(items) != 1:
+            raise answers.mismatch("wrong_count", f"Xero answered {len(items)} objects where one was asked for.")
+        (item,) = items
         if item.external_id.lower() != external_id.lower():
             said = f"Xero answered another {resource} than was asked for."
             raise answers.mismatch("wrong_object", said, field=ENDPOINTS[resource].id)
         return response, Found(item if is_ours(item.obj, resource) else None, as_of)
+
+    def fetch_several(
+        self, access: Access, transport: Transport, resource: str, external_ids: Sequence[str]
+    ) -> tuple[Response, dict[str, Found]]:
+        """Fetch some contacts or invoices as they are now. What is bought is none of ours: as if it were not there.
+
+        The lists of payments and of credit notes have no filter by ids, so those are fetched one by one. A condition
+        (`where`) that names one id after the other would find them, and Xero advises against such.
+        """
+        query = client.ids_query(resource, external_ids)
+        response = client.get_well(access, transport, client.url_of(access, resource), query)
+        as_of = answers.as_of(response)
+        shown = {item.external_id.lower(): item for item in read_items(read_json(response.body), resource, as_of)}
+        return response, {
+            external_id: Found(item if is_ours(item.obj, resource) else None, as_of)
+            for external_id in external_ids
+            if (item := shown.get(external_id.lower()))
+        }
 
     # -- webhooks
 

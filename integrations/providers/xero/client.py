@@ -3,7 +3,7 @@
 https://developer.xero.com/documentation/api/accounting/overview
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -19,6 +19,8 @@ API_VERSION: Final = "2.0"
 ACCESS_TOKEN: Final = "access_token"  # noqa: S105 - the name under which it is kept
 #: How many objects travel in one request: Xero advises 50 at most, and takes larger ones slowly.
 BATCH: Final = 50
+#: How many objects are asked for by their ids: so many keep the address below 2,048 characters.
+TOGETHER: Final = 40
 _UUID: Final = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 
 
@@ -144,6 +146,14 @@ def list_query(resource: str, page: int, size: int) -> tuple[tuple[str, str], ..
     """
     endpoint = ENDPOINTS[resource]
     query = [("page", str(page)), ("pageSize", str(size)), ("order", f"{endpoint.id} ASC")]
+    if resource == "contact":
+        query.append(("includeArchived", "true"))
+    return tuple(query)
+
+
+def ids_query(resource: str, external_ids: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return the query for some objects by their ids. Only with a page are they shown whole, with their payments."""
+    query = [("IDs", ",".join(external_ids)), ("page", "1")]
     if resource == "contact":
         query.append(("includeArchived", "true"))
     return tuple(query)

@@ -77,6 +77,13 @@ def read_list(answer: Any, resource: str) -> list[Any]:
     return entries
 
 
+def read_items(answer: Any, resource: str, as_of: datetime) -> list[Item]:
+    """Return the objects of an answer, as they stood at `as_of`. Raises `Fault`."""
+    path = ENDPOINTS[resource].path
+    entries = read_list(answer, resource)
+    return [read_object(entry, resource, f"/{path}/{place}", as_of) for place, entry in enumerate(entries)]
+
+
 def has_more(answer: Mapping[str, Any], page: int, entries: int, size: int) -> bool:
     """Say whether another page follows. Without `pagination` only a full page has one after it. Raises `Fault`."""
     told = answer.get("pagination")

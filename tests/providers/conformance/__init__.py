@@ -6,7 +6,7 @@ a file. HTTP is faked at the transport, never the adapter.
 
 import pytest
 
-for _theme in ("identity", "signatures", "envelopes", "answers", "pages", "commands"):
+for _theme in ("identity", "signatures", "envelopes", "answers", "pages", "several", "commands"):
     pytest.register_assert_rewrite(f"{__name__}.{_theme}")
 
 from tests.providers.conformance.answers import AnswerRules  # noqa: E402
@@ -25,6 +25,7 @@ from tests.providers.conformance.fakes import (  # noqa: E402
 )
 from tests.providers.conformance.identity import IdentityRules  # noqa: E402
 from tests.providers.conformance.pages import PageRules  # noqa: E402
+from tests.providers.conformance.several import SeveralRules  # noqa: E402
 from tests.providers.conformance.signatures import SignatureRules  # noqa: E402
 
 __all__ = [
@@ -32,5 +33,5 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Conformance(IdentityRules, SignatureRules, EnvelopeRules, AnswerRules, PageRules, CommandRules):
+class Conformance(IdentityRules, SignatureRules, EnvelopeRules, AnswerRules, PageRules, SeveralRules, CommandRules):
     """All rules."""

@@ -32,11 +32,14 @@ class AnswerRules(Provider):
     def calls(self) -> list[Callable[[FakeTransport], object]]:
         """Each way of asking the provider something, `check` first."""
         adapter, access, resource = self.adapter, self.access, self.listed
-        return [
+        found: list[Callable[[FakeTransport], object]] = [
             lambda transport: adapter.check(access, transport),
             lambda transport: adapter.list_page(access, transport, resource, None, None),
             lambda transport: adapter.fetch(access, transport, resource, "x_1"),
         ]
+        if self.together > 1:
+            found.append(lambda transport: adapter.fetch_several(access, transport, resource, ["x_1", "x_2"]))
+        return found
 
     @pytest.mark.parametrize("status", STATUSES)
     def test_it_names_an_error_answer(self, status: int) -> None:

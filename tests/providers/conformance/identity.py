@@ -31,6 +31,7 @@ class IdentityRules(Provider):
             assert stream.change_log == (stream.kind == "")
             assert stream.change_log or stream.kind in KINDS
             assert 0 < stream.every <= stream.fresh_within
+            assert stream.together >= 1
 
     def test_its_status_tables_lead_to_states(self) -> None:
         kinds = {stream.resource: stream.kind for stream in self.adapter.streams}

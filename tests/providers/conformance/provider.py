@@ -62,6 +62,13 @@ class Provider(ABC):
         """The provider's answer to the request for one object."""
         return answer(obj)
 
+    def found_by_ids(self, held: Sequence[str], *, heeds_ids: bool = True) -> Callable[[Request], Response]:
+        """A server that holds some objects of `listed` and is asked for several by their ids, where that can be.
+
+        `heeds_ids`: it answers with those that were asked for; else with all that it holds.
+        """
+        raise AssertionError(f"{self.adapter.title} says that it can be asked for several, and no test says how")
+
     @abstractmethod
     def intents(self) -> dict[str, list[Intent]]:
         """Several intents of each action, by its name."""
@@ -75,6 +82,11 @@ class Provider(ABC):
         """A provider at which the effects of some intents are there, or in which everything stands but those."""
 
     # What the rules are written with
+
+    @property
+    def together(self) -> int:
+        """How many objects of `listed` it can be asked for by one request."""
+        return next(stream.together for stream in self.adapter.streams if stream.resource == self.listed)
 
     def document(self) -> MappingDocument:
         """The mapping document beside the adapter."""

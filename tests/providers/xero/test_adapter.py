@@ -128,6 +128,13 @@ class TestXero(Conformance):
 
         return reply
 
+    def found_by_ids(self, held: Sequence[str], *, heeds_ids: bool = True) -> Callable[[Request], Response]:
+        def reply(request: Request) -> Response:
+            wanted = dict(request.query)["IDs"].split(",")
+            return listing([one for one in held if one in wanted or not heeds_ids], page=1, pages=1)
+
+        return reply
+
     def empty_page_with_more(self) -> Response:
         return listing([], page=1, pages=3)
 

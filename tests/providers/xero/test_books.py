@@ -322,6 +322,20 @@ def test_an_expired_token_is_named(sandbox: Sandbox, books: Books) -> None:
     assert (refused.value.category, refused.value.code) == (Category.TIMEOUT, "token_expired")
 
 
+def test_several_are_the_same_as_each_by_itself(sandbox: Sandbox, books: Books) -> None:
+    contacts = [contact(books) for _ in range(3)]
+    sandbox.lose("Contacts", contacts[1])
+    invoices = [books.do("invoice.create", **invoice_content(contacts[0]))[1] for _ in range(2)]
+    books.do("payment.create", invoice=invoices[1], currency="EUR", amount=100, paid_at=NOW.isoformat())
+
+    for resource, ids in (("contact", contacts), ("invoice", invoices)):
+        told = ADAPTER.fetch_several(books.access, books.send, resource, [*ids, str(uuid.uuid4())])[1]
+
+        assert {name: found.item.obj for name, found in told.items() if found.item} == {
+            external_id: books.fetch(resource, external_id).obj for external_id in ids
+        }
+
+
 def test_limits_are_told_and_obeyed(sandbox: Sandbox, books: Books) -> None:
     sandbox.set_limits(enforced=True, minute=2)
     told = [

@@ -12,7 +12,7 @@ from integrations.boundary.mapping import apply, load_document
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import Intent, Response
 from integrations.providers.xero.adapter import MAPPING, XeroAdapter
-from integrations.providers.xero.client import XeroSettings
+from integrations.providers.xero.client import ENDPOINTS, XeroSettings
 from tests.providers.conformance import NOW, always, answer
 from tests.providers.xero.sandbox.contract import MISSING, document
 from tests.providers.xero.test_adapter import ACCESS, CONTENT, INVOICE, SETTINGS, event, intent, webhook
@@ -285,6 +285,46 @@ def test_what_is_bought_is_left_out_and_keeps_the_places_of_the_others() -> None
 
     assert [(item.external_id, item.path) for item in page.items] == [("b", "/Invoices/1")]
     assert found.item is None
+
+
+# Several objects at once
+
+
+def test_several_are_asked_for_whole_and_archived_ones_too() -> None:
+    transport = always(answer({"Contacts": [], "Invoices": []}))
+
+    ADAPTER.fetch_several(ACCESS, transport, "contact", ["a", "b"])
+    ADAPTER.fetch_several(ACCESS, transport, "invoice", ["a", "b"])
+
+    assert [dict(request.query) for request in transport.sent] == [
+        {"IDs": "a,b", "page": "1", "includeArchived": "true"}, {"IDs": "a,b", "page": "1"},
+    ]  # fmt: skip
+
+
+def test_among_several_what_is_bought_is_told_to_be_none_of_ours() -> None:
+    bill, sale = {"InvoiceID": "a", "Type": "ACCPAY"}, {"InvoiceID": "b", "Type": "ACCREC"}
+
+    told = ADAPTER.fetch_several(ACCESS, always(answer({"Invoices": [bill, sale]})), "invoice", ["b", "a"])[1]
+
+    assert told["a"].item is None
+    assert told["b"].item
+    assert told["b"].item.path == "/Invoices/1"
+
+
+def test_an_id_is_the_same_in_capitals() -> None:
+    told = ADAPTER.fetch_several(ACCESS, always(answer({"Contacts": [{"ContactID": "ab"}]})), "contact", ["AB", "c"])[1]
+
+    assert told["AB"].item
+    assert told["AB"].item.external_id == "ab"
+
+
+def test_only_lists_that_the_contract_filters_by_ids_are_asked_so() -> None:
+    if document() is None:
+        pytest.skip(MISSING)
+    for stream in ADAPTER.streams:
+        asked = document()["paths"][f"/{ENDPOINTS[stream.resource].path}"]["get"]["parameters"]
+
+        assert (stream.together > 1) == any(one.get("name") == "IDs" for one in asked)
 
 
 # Webhooks

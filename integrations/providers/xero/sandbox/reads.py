@@ -1,6 +1,7 @@
 """Reading: one object by id or number, and lists with filters, order and pages."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -37,6 +38,14 @@ INDEXED = {
     "Invoice.InvoiceID": "_document",
     "CreditNote.CreditNoteID": "_document",
 }
+#: What a list is filtered by beside its condition: name -> field. Other lists pay no heed to these names.
+FILTERS = {
+    "Contacts": {"IDs": "ContactID"},
+    "Invoices": {
+        "IDs": "InvoiceID", "InvoiceNumbers": "InvoiceNumber", "ContactIDs": "_contact", "Statuses": "Status",
+    },
+}  # fmt: skip
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SEARCHED = ("Name", "EmailAddress", "ContactNumber", "InvoiceNumber", "CreditNoteNumber", "Reference")
 
 
@@ -115,14 +124,9 @@ def _tests(shelf: Shelf, query: Mapping[str, str], modified: str) -> list[Callab
         tests.append(lambda obj: obj["UpdatedDateUTC"] >= since)
     if shelf.resource == "Contacts" and query.get("includeArchived", "").lower() != "true":
         tests.append(lambda obj: obj["ContactStatus"] == "ACTIVE")
-    for name, field in (
-        ("IDs", shelf.id_field),
-        (f"{shelf.one}Numbers", shelf.number),
-        ("ContactIDs", "_contact"),
-        ("Statuses", "Status"),
-    ):
+    for name, field in FILTERS.get(shelf.resource, {}).items():
         if name in query:
-            tests.append(_among(field, query[name]))
+            tests.append(_among(name, field, query[name]))
     if term := query.get("searchTerm", "").casefold():
         tests.append(lambda obj: any(term in str(obj.get(field, "")).casefold() for field in SEARCHED))
     return tests
@@ -135,10 +139,12 @@ def _since(modified: str) -> datetime:
         raise bad_query("If-Modified-Since is not a date") from error
 
 
-def _among(field: str, listed: str) -> Callable[[JSON], bool]:
+def _among(name: str, field: str, listed: str) -> Callable[[JSON], bool]:
     words = {word.strip().strip('"') for word in listed.split(",")}
-    if field.endswith("ID") or field == "_contact":
+    if name.endswith("IDs"):
         words = {word.lower() for word in words}
+        if not all(UUID.fullmatch(word) for word in words):
+            raise bad_query(f"{name} must be a list of ids")
     return lambda obj: obj.get(field) in words
 
 

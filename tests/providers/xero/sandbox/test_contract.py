@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from integrations.providers.xero.sandbox.reads import FILTERS
 from tests.providers.xero.sandbox.conftest import Api, payment_of
 from tests.providers.xero.sandbox.contract import MISSING, check, complaints, document
 
@@ -41,6 +42,15 @@ def test_every_operation_of_the_sandbox_is_in_the_contract() -> None:
         "/Payments/{PaymentID}": ["get", "post"],
     }.items():
         assert set(methods) <= set(paths[path]), path
+
+
+def test_a_list_is_filtered_by_what_the_contract_names() -> None:
+    names = {name for filters in FILTERS.values() for name in filters}
+
+    for resource in ("Contacts", "Invoices", "CreditNotes", "Payments"):
+        told = {one.get("name") for one in document()["paths"][f"/{resource}"]["get"]["parameters"]}
+
+        assert told & names == FILTERS.get(resource, {}).keys(), resource
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

@@ -179,6 +179,28 @@ def test_a_list_is_filtered_by_ids_numbers_contacts_and_statuses(api: Api) -> No
     assert found(searchTerm=second["InvoiceNumber"].lower()) == [2]
 
 
+def test_ids_must_be_ids(api: Api) -> None:
+    answer = api.ask("GET", "Invoices", IDs="INV-1")
+
+    assert (answer.status_code, answer.json()["Type"]) == (400, "QueryParseException")
+
+
+def test_contacts_that_are_archived_come_by_their_ids_only_if_they_are_asked_for(api: Api, sandbox: Sandbox) -> None:
+    made = api.contact("Gone")
+    sandbox.lose("Contacts", made["ContactID"])
+
+    assert names(api.get("Contacts", IDs=made["ContactID"])) == []
+    assert names(api.get("Contacts", IDs=made["ContactID"], includeArchived="true")) == ["Gone"]
+
+
+def test_lists_without_such_a_filter_pay_no_heed_to_it(api: Api) -> None:
+    note, other = api.credit_note(), api.credit_note()
+
+    assert len(api.get("CreditNotes", IDs=note["CreditNoteID"])["CreditNotes"]) == 2
+    assert len(api.get("Contacts", Statuses="ARCHIVED")["Contacts"]) == 2
+    assert other["CreditNoteID"] != note["CreditNoteID"]
+
+
 def test_every_answer_has_a_correlation_id_and_a_date(api: Api) -> None:
     first, second = api.ask("GET", "Contacts"), api.ask("GET", "Contacts/nobody")
 

@@ -2,10 +2,12 @@
 
 from django.urls import URLPattern, path
 
-from console.commands import actions, views
+from console.commands import actions, asking, views
 
 urlpatterns: list[URLPattern] = [
     path("", views.commands, name="commands"),
+    path("new/<int:pk>/<str:action>/", asking.begin, name="command_begin"),
+    path("new/<int:pk>/<str:action>/<slug:operation>/", asking.new, name="command_new"),
     path("<int:pk>/", views.command, name="command"),
     path("<int:pk>/progress/", views.progress, name="command_progress"),
     path("<int:pk>/reveal/", actions.reveal, name="command_reveal"),

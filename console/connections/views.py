@@ -25,6 +25,7 @@ from integrations.models import (
     Run,
 )
 from integrations.providers import get_adapter
+from integrations.providers.base import ActionSpec
 
 
 def connection_of(request: Any, pk: int, action: str = "") -> Connection:
@@ -76,6 +77,7 @@ def connection(request: Any, pk: int) -> HttpResponse:
         "lead": lead([row], now),
         "note": note(row, now),
         "adapter": get_adapter(shown.provider),
+        "actions": _actions(request, shown),
         "webhook_url": page.webhook_url(shown),
         "facts": [*page.facts(shown), *page.limit_facts(shown), ("Off-peak windows", windows_said(shown.windows))],
         "mappings": _mappings(shown),
@@ -158,6 +160,12 @@ def _routes(request: Any, connection: Connection) -> dict[str, Any]:
         "routes": exports.rows_of(request, connection),
         "may_route": may(request, connection, "edit_settings")["edit_settings"] and len(request.space.connections) > 1,
     }
+
+
+def _actions(request: Any, connection: Connection) -> list[ActionSpec]:
+    """Return what the person may ask for at a connection."""
+    allowed = not connection.disabled_at and may(request, connection, "command")["command"]
+    return list(get_adapter(connection.provider).actions.values()) if allowed else []
 
 
 def _mappings(connection: Connection) -> list[Mapping]:

@@ -65,8 +65,9 @@ def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
     tries = events.annotate(told=JSONObject(events=Count("pk"), replays=Sum("replays"), redelivered=Sum("redelivered")))
     sights = Reference.objects.filter(record=OuterRef("pk")).order_by("id")
     sight = JSONObject(
-        connection_id="connection_id", external_id="external_id", checked_at="checked_at", deleted_at="deleted_at"
-    )
+        connection_id="connection_id", resource="resource", external_id="external_id", checked_at="checked_at",
+        deleted_at="deleted_at",
+    )  # fmt: skip
     drifts = Drift.objects.filter(record=OuterRef("pk"), status=DriftStatus.OPEN).order_by("id")
     deliveries = Delivery.objects.filter(record=OuterRef("pk")).order_by("-id")
     delivery = JSONObject(id="id", state="state", subscription=F("subscription__name"), topic=F("message__topic"))
@@ -99,6 +100,11 @@ def sights_of(record: Any) -> list[Sight]:
         for told in record.sights
         if told["connection_id"] == record.connection_id
     ]
+
+
+def held_as(record: Any) -> list[tuple[int, str]]:
+    """Return where a record read by `with_answers` is, and as what: (connection id, resource)."""
+    return [(told["connection_id"], told["resource"]) for told in record.sights if not told["deleted_at"]]
 
 
 def theirs_of(record: Any) -> dict[str, Any]:

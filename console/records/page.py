@@ -10,9 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console.access import get_visible
+from console.commands import beginning
 from console.records import answers, asked, belief, exports, sides, timeline
 from integrations.canonical import KINDS
-from integrations.models import Command, Event, Failure, Link, Payload, Record, Run
+from integrations.models import Command, Connection, Event, Failure, Link, Payload, Record, Run
 
 MOST_RELATED = 8
 MOST_PAYLOADS = 5
@@ -87,11 +88,18 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
         "related": related(record, links),
         "events": events[:MOST_PAYLOADS],
         "kept": answers.tries_of(record)["events"],
+        "offers": beginning.offers(record, answers.held_as(record), _where_to_ask(request)),
         "may_check": may("reconcile") and not connection.disabled_at,
         "may_replay": may("replay"),
         "may_note": may("annotate"),
         "may_see_drift": may("see_drift"),
     }
+
+
+def _where_to_ask(request: Any) -> list[Connection]:
+    """Return the connections of the space at which the person may ask for something."""
+    may = partial(request.user.powers.may, "command", tenant_id=request.space.tenant.pk)
+    return [each for each in request.space.connections if may(connection_id=each.pk)]
 
 
 def match_of(record: Record) -> tuple[str, str]:

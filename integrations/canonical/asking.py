@@ -1,6 +1,6 @@
 """What commands are asked with, the same for every provider: whole minor units, ISO 4217, RFC 3339, ids there."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -16,11 +16,17 @@ def _known(code: str) -> str:
     return code
 
 
-Currency = Annotated[str, AfterValidator(_known)]
-Minor = Annotated[int, Field(ge=0, le=LARGEST)]
-Paid = Annotated[int, Field(gt=0, le=LARGEST)]
-#: An id at the connection, or a text that people read.
+#: Formats of the JSON schema, by which a form knows amounts in the content's own currency, and that currency.
+MINOR_UNITS: Final = "minor-units"
+ISO_4217: Final = "iso-4217"
+
+Currency = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"format": ISO_4217})]
+Minor = Annotated[int, Field(ge=0, le=LARGEST, json_schema_extra={"format": MINOR_UNITS})]
+Paid = Annotated[int, Field(gt=0, le=LARGEST, json_schema_extra={"format": MINOR_UNITS})]
+#: A text that people read.
 Text = Annotated[str, Field(min_length=1, max_length=255)]
+#: What something else is called at the connection.
+There = Annotated[str, Field(min_length=1, max_length=255, description="Its id there.")]
 
 
 class Content(BaseModel):
@@ -33,7 +39,7 @@ class Invoice(Content):
     """An invoice as it is to stand there; `customer` is their id there."""
 
     number: Text
-    customer: Text
+    customer: There
     currency: Currency
     subtotal: Minor
     tax: Minor
@@ -59,7 +65,7 @@ class Void(Content):
 class Payment(Content):
     """A payment of an invoice; `invoice` is its id there."""
 
-    invoice: Text
+    invoice: There
     currency: Currency
     amount: Paid
     paid_at: AwareDatetime
@@ -69,7 +75,7 @@ class Payment(Content):
 class Refund(Content):
     """Money paid back of a payment; `payment` is its id there."""
 
-    payment: Text
+    payment: There
     amount: Paid
     currency: Currency
     reason: Annotated[str, Field(max_length=500)] | None = None

@@ -4,6 +4,9 @@ Source of the exponents: ISO 4217 list one, with the few withdrawn codes that ol
 (ANG, BGN, CUC, HRK, SLL, STD, ZWL).
 """
 
+import re
+from typing import Final
+
 _TWO_DECIMALS = """
 AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF
 CHF CNY COP CRC CUC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD
@@ -27,6 +30,7 @@ DECIMALS: dict[str, int] = {
 
 #: The largest amount that a PostgreSQL bigint holds.
 LARGEST = 2**63 - 1
+_TYPED: Final = re.compile(r"\d{1,16}(?:\.\d+)?", re.ASCII)
 
 
 def major_text(minor: int, currency: str) -> str:
@@ -37,6 +41,20 @@ def major_text(minor: int, currency: str) -> str:
     decimals = DECIMALS.get(currency, 0)
     sign, digits = "-" if minor < 0 else "", str(abs(minor)).rjust(decimals + 1, "0")
     return sign + (f"{digits[:-decimals]}.{digits[-decimals:]}" if decimals else digits)
+
+
+def minor_of(typed: str, currency: str) -> int:
+    """Return an amount that somebody typed in major units, exactly: ("26.40", "USD") -> 2640, ("500", "JPY") -> 500.
+
+    Raises `ValueError` with what is wrong. What may be read in two ways, such as 1,234 or 12.500, is asked back.
+    """
+    text, decimals = typed.strip(), DECIMALS[currency]
+    if not _TYPED.fullmatch(text):
+        raise ValueError(f"Write digits alone, such as {major_text(123450, currency)}: no sign, comma or space.")
+    whole, _, part = text.partition(".")
+    if len(part) > decimals:
+        raise ValueError(f"{currency} has {decimals or 'no'} decimals.")
+    return int(whole + part.ljust(decimals, "0"))
 
 
 def rescaled(amount: int, currency: str, decimals: int) -> int | None:

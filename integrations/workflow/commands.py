@@ -21,6 +21,7 @@ from integrations.workflow import copies, known_there, stuck
 from integrations.workflow.errors import Refusal
 from integrations.workflow.outcomes import follows
 from integrations.workflow.rows import insert_rows
+from integrations.workflow.saying import asks
 from integrations.workflow.wake import COMMANDS, after_commit
 
 #: Characters; as many as the shortest field holds in which a provider keeps it for us.
@@ -56,8 +57,8 @@ def submit(
 
     `content` is canonical, as the adapter's action asks for it. `operation_id` (at most 50 characters, unique in
     the tenant) names the intent: submitted again with the same content, the first command is returned. Without one
-    it gets one. Raises `DifferentContent`, and `Refusal` for an action that the provider does not have, for an id
-    that does not fit and for a disabled connection.
+    it gets one, and without a summary it says what it asks for. Raises `DifferentContent`, and `Refusal` for an
+    action that the provider does not have, for an id that does not fit and for a disabled connection.
     """
     spec = spec_of(connection, action)
     chosen = operation_id or f"op_{uuid.uuid4().hex[:20]}"
@@ -75,7 +76,7 @@ def submit(
         resource=spec.resource,
         external_id=external_id,
         content=content,
-        summary=(summary or spec.title)[:200],
+        summary=summary[:200] or asks(spec, connection.name, content=content, external_id=external_id, record=record),
         record=record,
         record_version=record.version if record else None,
         transition=transition,
@@ -119,7 +120,6 @@ class Wanted:
     content: dict[str, Any]
     operation_id: str
     external_id: str = ""
-    summary: str = ""
 
 
 def submit_all(connection: Connection, wanted: Sequence[Wanted], *, actor: Actor) -> dict[int, Command | None]:
@@ -163,7 +163,9 @@ def _of_many(connection: Connection, wanted: Wanted, state: str, now: datetime, 
         resource=spec.resource,
         external_id=wanted.external_id,
         content=wanted.content,
-        summary=(wanted.summary or spec.title)[:200],
+        summary=asks(
+            spec, connection.name, content=wanted.content, external_id=wanted.external_id, record=wanted.record
+        ),
         record=wanted.record,
         record_version=wanted.record.version,
         state=state,

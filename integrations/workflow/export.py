@@ -275,14 +275,13 @@ def _write(batch: Batch) -> None:
 
 
 def _wanted(batch: Batch, copy: Copy, ask: Ask) -> commands.Wanted:
-    record, title = copy.record, batch.adapter.actions[ask.action].title
+    record = copy.record
     return commands.Wanted(
         record=record,
         action=ask.action,
         content=dict(ask.content),
         external_id=ask.external_id,
         operation_id=operation_id(copy.route_id, record.pk, record.version, copy.round, ask.action),
-        summary=f"{title} for {record.kind} {record.label} in {batch.connection.name}",
     )
 
 

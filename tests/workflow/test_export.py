@@ -307,7 +307,7 @@ def test_a_refused_command_stops_the_export_and_once_exported_again_it_goes_out(
     work_off()
 
     assert stopped.state == CopyState.STOPPED
-    assert "Create invoice for invoice INV-1" in stopped.reason
+    assert "Create invoice INV-1 in Books" in stopped.reason
     assert copy_of(story["invoice"]).state == CopyState.EXPORTED
     assert Command.objects.filter(record=story["invoice"]).earliest("pk").outcome == Outcome.CANCELLED
 

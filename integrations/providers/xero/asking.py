@@ -2,7 +2,7 @@
 
 from pydantic import AwareDatetime
 
-from integrations.canonical.asking import Content, Currency, Paid, Text
+from integrations.canonical.asking import Content, Currency, Paid, Text, There
 
 
 class Contact(Content):
@@ -17,7 +17,7 @@ class CreditNote(Content):
     """A credit note for a customer; `customer` is the contact's id there."""
 
     number: Text
-    customer: Text
+    customer: There
     currency: Currency
     amount: Paid
     issued_at: AwareDatetime
@@ -27,7 +27,7 @@ class CreditNote(Content):
 class CreditNoteRefund(Content):
     """Money paid back on a credit note; `credit_note` is its id there."""
 
-    credit_note: Text
+    credit_note: There
     currency: Currency
     amount: Paid
     paid_at: AwareDatetime

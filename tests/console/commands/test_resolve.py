@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from integrations.models import Command, JournalEntry, Outcome, Reference, WorkState
+from integrations.models import Command, JournalEntry, Outcome, Record, Reference, Tenant, WorkState
+from tests.conftest import connected
 
 Maker = Callable[..., Command]
 
@@ -15,8 +16,11 @@ def resolve(client: Any, url: str, command: Command, **values: str) -> Any:
 
 
 def test_support_marks_one_as_confirmed_with_the_id_that_was_found(
-    client_of: Any, support: Any, commands_url: str, unknown: Command
+    client_of: Any, support: Any, commands_url: str, unknown: Command, tenant: Tenant
 ) -> None:
+    # At its own provider a record has the identity that evidence gave it.
+    Record.objects.update(connection=connected(tenant, "Shop"))
+
     assert resolve(client_of(support), commands_url, unknown).status_code == 302
 
     unknown.refresh_from_db()

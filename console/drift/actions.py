@@ -55,11 +55,12 @@ def ignore(request: Any) -> HttpResponse:
 
 
 @GET_OR_POST
-@in_space("settle_drift")
+@in_space("command")
 def push(request: Any) -> HttpResponse:
-    """Send ours to where the records of the ticked differences were exported, over theirs."""
+    """Send ours to where the records of the ticked differences were exported, over theirs: it writes there."""
     return _settle(
         request,
+        needs=("settle_drift", "command"),
         do=resolve.push,
         verb="Send ours for",
         text="Ours is written over theirs by a command. What is void or deleted there is made there anew.",
@@ -67,8 +68,16 @@ def push(request: Any) -> HttpResponse:
     )
 
 
-def _settle(request: Any, *, do: Callable[..., int], verb: str, text: str, said: str) -> HttpResponse:
-    chosen = _chosen(request)
+def _settle(
+    request: Any,
+    *,
+    do: Callable[..., int],
+    verb: str,
+    text: str,
+    said: str,
+    needs: tuple[str, ...] = ("settle_drift",),
+) -> HttpResponse:
+    chosen = _chosen(request, needs)
     back = reverse("drift", args=request.space.args)
     still_open = [each for each in chosen if each.status == DriftStatus.OPEN]
     if not still_open:
@@ -103,15 +112,16 @@ def _settle(request: Any, *, do: Callable[..., int], verb: str, text: str, said:
     )
 
 
-def _chosen(request: Any) -> list[Drift]:
-    """Return the ticked rows: Http404 where one is hidden, `Forbidden` where one may not be settled."""
+def _chosen(request: Any, needs: tuple[str, ...]) -> list[Drift]:
+    """Return the ticked rows: Http404 where one is hidden, `Forbidden` without all of `needs` at its connection."""
     query = request.POST if request.method == "POST" else request.GET
     asked = set(query.getlist("row"))
     found = listing.ticked(listing.visible(request), query)
     if len(found) < min(len(asked), listing.MOST + 1):
         raise Http404
     for connection_id in {each.connection_id for each in found}:
-        require(request.user, "settle_drift", tenant_id=request.space.tenant.pk, connection_id=connection_id)
+        for action in needs:
+            require(request.user, action, tenant_id=request.space.tenant.pk, connection_id=connection_id)
     return found
 
 

@@ -79,10 +79,9 @@ class Page:
     newer: int
     older: int
 
-    @property
-    def copies(self) -> bool:
-        """Whether some of them were exported to where they differ."""
-        return any(group.is_copy for group in self.groups)
+    def copies_at(self, ids: Collection[int]) -> bool:
+        """Say whether some of them were exported to one of these connections, where they differ."""
+        return any(group.is_copy and group.connection.pk in ids for group in self.groups)
 
 
 def page(rows: "QuerySet[Drift]", asked: Q, query: QueryDict, *, personal: Collection[int]) -> Page:

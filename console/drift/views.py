@@ -30,6 +30,7 @@ def drift(request: Any) -> HttpResponse:
     rows = listing.visible(request)
     personal = where(user, space, "see_personal")
     page = listing.page(rows, listing.condition(filters), request.GET, personal=personal)
+    may_push_at = where(user, space, "settle_drift") & where(user, space, "command")
     context: dict[str, Any] = {
         "now": now,
         "page": page,
@@ -37,6 +38,8 @@ def drift(request: Any) -> HttpResponse:
         "is_open": status == DriftStatus.OPEN,
         "filtered": any(filters[name].chosen for name in ("kind", "field", "connection", "run")),
         "may_settle": listing.may_settle(request) and status in ("", DriftStatus.OPEN),
+        "may_push_at": may_push_at,
+        "may_push": page.copies_at(may_push_at),
     }
     if request.htmx:
         return render(request, "drift/_rows.html", context)

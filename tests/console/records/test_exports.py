@@ -135,19 +135,51 @@ def test_it_can_be_checked_at_the_target_alone(as_operations: Client, copy: Copy
     assert Run.objects.get(kind=RunKind.RECONCILE).connection_id == copy.connection_id
 
 
-def test_ours_is_offered_to_be_sent_where_it_was_exported(
-    client_of: Callable[[User], Client], finance: User, copy: Copy
-) -> None:
+def test_ours_is_offered_to_be_sent_where_it_was_exported(as_operations: Client, copy: Copy) -> None:
     drift = differ(copy, field="total", ours=11_900, theirs=9_900)
-    client = client_of(finance)
 
-    assert "Send ours" in client.get("/northwind/test/drift/").content.decode()
-    answer = client.post("/northwind/test/drift/push/", {"row": drift.pk, "reason": "Theirs is mistyped"})
+    assert "Send ours" in as_operations.get("/northwind/test/drift/").content.decode()
+    answer = as_operations.post("/northwind/test/drift/push/", {"row": drift.pk, "reason": "Theirs is mistyped"})
 
     assert answer.status_code == 302
     drift.refresh_from_db()
     copy.refresh_from_db()
     assert (drift.status, copy.state) == ("pushed", CopyState.DUE)
+
+
+def test_who_may_not_write_to_a_provider_sends_nothing_there_by_settling(
+    client_of: Callable[[User], Client], finance: User, copy: Copy
+) -> None:
+    drift = differ(copy, field="total", ours=11_900, theirs=9_900)
+    client = client_of(finance)
+
+    shown = client.get("/northwind/test/drift/").content.decode()
+    answer = client.post("/northwind/test/drift/push/", {"row": drift.pk, "reason": "Theirs is mistyped"})
+
+    assert "Ignore" in shown
+    assert "Send ours" not in shown
+    assert answer.status_code == 403
+    copy.refresh_from_db()
+    assert (copy.state, copy.round) == (CopyState.EXPORTED, 0)
+
+
+def test_ours_is_sent_only_where_one_may_both_settle_and_write(
+    client_of: Callable[[User], Client], tenant: Tenant, connection: Connection, copy: Copy
+) -> None:
+    from console.access import grant
+    from console.models import Role
+
+    drift = differ(copy, field="total", ours=11_900, theirs=9_900)
+    visitor = User.objects.create_user(username="v@x.example", email="v@x.example", password="right horse")
+    grant(visitor, Role.OPERATIONS, tenant, by="the tests", connection=connection)
+    grant(visitor, Role.FINANCE, tenant, by="the tests", connection=copy.connection)
+    client = client_of(visitor)
+
+    shown = client.get("/northwind/test/drift/").content.decode()
+    answer = client.post("/northwind/test/drift/push/", {"row": drift.pk, "reason": "Theirs is mistyped"})
+
+    assert "Send ours" not in shown
+    assert answer.status_code == 403
 
 
 def test_a_person_without_the_target_sees_nothing_of_it(

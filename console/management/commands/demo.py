@@ -165,5 +165,4 @@ def write_sandbox(document: dict[str, Any], accounts: list[dict[str, Any]]) -> N
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        weather = {"weather": document["weather"]} if "weather" in document else {}
-        json.dump(weather | {"accounts": accounts}, file, indent=1)
+        json.dump(document.get("sandbox", {}) | {"accounts": accounts}, file, indent=1)

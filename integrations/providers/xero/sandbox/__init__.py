@@ -44,7 +44,8 @@ Deleting a payment (POST `Payments/{id}` `{"Status": "DELETED"}`) brings the doc
 with payments or allocations cannot be voided; PAID ones take a new number, reference, due date, url only; VOIDED and
 DELETED ones take nothing. A payment on a credit note shows it under `Invoice` with type ACCRECCREDIT, as Xero's
 contract does. A line without `TaxType` gets its account's (sales: OUTPUT, 10 %), unless `LineAmountTypes` is NoTax; a
-`TaxAmount` that is told is taken.
+`TaxAmount` that is told is taken. Up to the period lock date nothing approved is entered, changed or taken back; drafts
+are.
 `Idempotency-Key` (at most 128 characters): the first answer (200 or 400) again for 6 minutes; with other content 400.
 
 Limits per tenant: 60 in any 60 s, 5,000 in any 24 h, 5 at once; 10,000 in any 60 s for the app: 429 with `Retry-After`
@@ -59,6 +60,7 @@ The control plane: `/_sandbox/…`, JSON, refuses web pages
 `PUT clock`         any of `{scale, advance, skew}`: limits count `scale` times as fast (tokens and keys do not);
                     `advance` seconds pass at once for limits, tokens and keys; `skew` seconds are added to
                     `UpdatedDateUTC`, `Date` and webhooks' dates.
+`PUT organisation`  `{period_lock_date}`: a day, or null: the books are open.
 `GET effects`       `{total, created, changed, by_operation: {id: {created, changed}}, by_key: {…}, requests, throttled,
                     refreshes, …}`, all of it in `effects.py`; `?log=1` adds every single one.
 `DELETE effects`    counts begin anew.

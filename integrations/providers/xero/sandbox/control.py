@@ -5,6 +5,7 @@ It has no sign-in: the sandbox listens on 127.0.0.1 only, and refuses what comes
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
+from datetime import date
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -60,6 +61,12 @@ class AlterBody(Body):
     event: bool = False
 
 
+class OrganisationBody(Body):
+    """The last day of the period that is closed; none: nothing is."""
+
+    period_lock_date: date | None
+
+
 class ExpireBody(Body):
     """With `refresh`, refresh tokens expire too."""
 
@@ -86,6 +93,7 @@ class Control:
             ("GET", "state"): self.state,
             ("PUT", "limits"): self.limits,
             ("PUT", "clock"): self.clock,
+            ("PUT", "organisation"): self.organisation,
             ("GET", "effects"): self.effects,
             ("DELETE", "effects"): self.forget_effects,
             ("GET", "faults"): self.faults,
@@ -173,6 +181,12 @@ class Control:
         clock = self._sandbox.clock
         clock.set(scale=body.scale, advance=body.advance, skew=body.skew)
         return {"scale": clock.scale, "skew": clock.skew, "now": clock.now()}
+
+    async def organisation(self, request: web.BaseRequest, _: list[str]) -> JSON:
+        """Close the books up to a day, or open them."""
+        books = self._books(request)
+        books.locked_until = (await self._body(request, OrganisationBody)).period_lock_date
+        return {"period_lock_date": books.locked_until and books.locked_until.isoformat()}
 
     async def effects(self, request: web.BaseRequest, _: list[str]) -> JSON:
         """The sandbox's own count."""

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from integrations.providers.xero.sandbox.contacts import brief, contact_of
-from integrations.providers.xero.sandbox.elements import currency, day, text, word
+from integrations.providers.xero.sandbox.elements import currency, day, need_open, text, word
 from integrations.providers.xero.sandbox.formats import JSON, day_text, moment_text
 from integrations.providers.xero.sandbox.lines import LINE_AMOUNT_TYPES, ZERO, add_up, read_lines
 from integrations.providers.xero.sandbox.refusals import Invalid
@@ -59,6 +59,8 @@ def create(unit: Unit, kind: Kind, element: JSON) -> JSON:
         raise Invalid(f"Type must be {kind.type}: nothing else is kept here")
     status = word(element, "Status", ("DRAFT", "SUBMITTED", "AUTHORISED"), "DRAFT")
     fields = _fields(unit, kind, element, {}, status)
+    if status == "AUTHORISED":
+        need_open(unit.books.locked_until, fields["Date"])
     document = {
         shelf.id_field: new_id(),
         "Type": kind.type,
@@ -83,6 +85,8 @@ def update(unit: Unit, kind: Kind, before: JSON, element: JSON) -> JSON:
         raise Invalid(f"{kind.name} not of valid status for modification")
     operation = text(element, shelf.operation) or ""
     bound = bool(before["_payments"] or before["_allocations"]) or before["Status"] == "PAID"
+    if before["Status"] in ("AUTHORISED", "PAID"):
+        need_open(unit.books.locked_until, before["Date"])
     if status in OVER:
         if before["_payments"] or before["_allocations"]:
             raise Invalid(NOT_EDITABLE)
@@ -92,6 +96,8 @@ def update(unit: Unit, kind: Kind, before: JSON, element: JSON) -> JSON:
         if bound and any(fields[field] != before[field] for field in FIXED):
             raise Invalid(NOT_EDITABLE)
         fields["Status"] = before["Status"] if bound else status
+        if fields["Status"] in ("AUTHORISED", "PAID"):
+            need_open(unit.books.locked_until, fields["Date"])
     after = settle(unit, kind, before, **fields)
     unit.note(shelf, after, "changed", operation)
     return after

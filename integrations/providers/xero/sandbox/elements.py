@@ -41,6 +41,13 @@ def amount(element: JSON, field: str) -> Decimal:
     return round(found, 2)
 
 
+def need_open(until: date | None, when: date) -> None:
+    """See that a day lies after the period that is closed. Raises `Invalid`, with Xero's message."""
+    if until is not None and when <= until:
+        shown = f"{until:%d-%b-%Y}"
+        raise Invalid(f"The document date cannot be before the period lock date, currently set at {shown}")
+
+
 def part(element: JSON, field: str) -> JSON:
     """A nested element, empty where it is missing. Raises `Invalid`."""
     value: Any = element.get(field)

@@ -4,21 +4,27 @@ import contextlib
 import json
 import os
 import pickle
+from datetime import timedelta
 from pathlib import Path
 
+from integrations.providers.xero.sandbox.faults import Faults
 from integrations.providers.xero.sandbox.formats import JSON
 from integrations.providers.xero.sandbox.server import Sandbox
 from integrations.providers.xero.sandbox.webhooks import Target
 
 
 def arrange(sandbox: Sandbox, path: Path) -> None:
-    """Take over what the demo asks for: organisations, the refresh token of a consent, where webhooks go.
+    """Take over what the demo asks for: organisations, the refresh token of a consent, where webhooks go, weather.
 
-    `path` leads to JSON: `{"accounts": [{"name", "keys": [refresh token], "targets": [{"url", "secrets": [key]}]}]}`.
+    `path` leads to JSON: `{"faults": {…}, "accounts": [{"name", "keys": [refresh token], "closed_days", "targets":
+    [{"url", "secrets": [key]}]}]}`. What happened so many days ago lies in a closed period.
     """
     document: JSON = json.loads(path.read_text())
+    sandbox.weather.replace(Faults.model_validate(document.get("faults", {})))
     for account in document["accounts"]:
-        sandbox.add_tenant(account["name"])
+        books = sandbox.add_tenant(account["name"])
+        if books.locked_until is None and account.get("closed_days"):
+            books.locked_until = sandbox.clock.stamp().date() - timedelta(days=account["closed_days"])
         for token in account["keys"]:
             sandbox.tokens.admit(token, sandbox.clock.now())
         for target in account["targets"]:

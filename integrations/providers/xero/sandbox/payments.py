@@ -9,7 +9,7 @@ from integrations.providers.xero.sandbox.accounts import ACCOUNTS, find_account,
 from integrations.providers.xero.sandbox.contacts import brief
 from integrations.providers.xero.sandbox.documents import CREDIT_NOTE, INVOICE, kind_of, outstanding, settle
 from integrations.providers.xero.sandbox.documents import show as show_document
-from integrations.providers.xero.sandbox.elements import amount, day, part, text
+from integrations.providers.xero.sandbox.elements import amount, day, need_open, part, text
 from integrations.providers.xero.sandbox.formats import JSON, moment_text
 from integrations.providers.xero.sandbox.refusals import Invalid
 from integrations.providers.xero.sandbox.store import Books, Unit, new_id
@@ -24,9 +24,11 @@ def create(unit: Unit, element: JSON) -> JSON:
     if account is None or not takes_payments(account):
         raise Invalid("Account could not be found, or payments to it are not enabled")
     refund = document["Type"] == CREDIT_NOTE.type
+    paid_on = day(element, "Date") or unit.now.date()
+    need_open(unit.books.locked_until, paid_on)
     payment = {
         "PaymentID": new_id(),
-        "Date": day(element, "Date") or unit.now.date(),
+        "Date": paid_on,
         "Amount": paid,
         "BankAmount": paid,
         "Reference": text(element, "Reference") or "",
@@ -49,6 +51,7 @@ def update(unit: Unit, payment: JSON, element: JSON) -> JSON:
         raise Invalid("Payments cannot be changed: Status must be DELETED")
     if payment["Status"] == "DELETED":
         raise Invalid("This payment has already been deleted")
+    need_open(unit.books.locked_until, payment["Date"])
     after = unit.change(unit.books.payments, payment["PaymentID"], Status="DELETED")
     unit.note(unit.books.payments, after, "changed", text(element, "Reference") or "")
     document = document_of(unit.books, payment)

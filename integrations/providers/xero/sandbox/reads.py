@@ -173,6 +173,8 @@ def organisation(books: Books) -> JSON:
         "Phones": [],
         "ExternalLinks": [],
     }
+    if books.locked_until is not None:
+        found["PeriodLockDate"] = books.locked_until
     return {"Organisations": [found]}
 
 

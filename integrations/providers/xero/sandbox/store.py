@@ -8,6 +8,7 @@ never changed in place, so that a shallow copy is the state before.
 import random
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from typing import Any
 
 from integrations.providers.xero.sandbox.clock import Clock
@@ -86,6 +87,9 @@ class Shelf:
 class Books:
     """An organisation's shelves, and what its objects last looked like as JSON."""
 
+    #: The last day of the closed period: nothing of it or before can be entered, changed or taken back.
+    locked_until: date | None = None
+
     def __init__(self, name: str, tenant_id: str, currency: str, clock: Clock) -> None:
         self.name = name
         self.tenant_id = tenant_id
@@ -96,7 +100,8 @@ class Books:
         self.open()
 
     def open(self) -> None:
-        """Empty books."""
+        """Empty books, of no closed period."""
+        self.locked_until = None
         self.contacts = Shelf(
             "Contacts",
             one="Contact",

@@ -1,6 +1,7 @@
 """The demo's books and tokens outlive the process that kept them."""
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 
 from integrations.providers.xero.sandbox import keeping
@@ -15,7 +16,9 @@ NAME = "Northwind Books"
 def arranged(tmp_path: Path) -> Sandbox:
     asked = tmp_path / "books.json"
     targets = [{"url": "http://127.0.0.1:1/hooks/", "secrets": ["key-0001"]}]
-    asked.write_text(json.dumps({"accounts": [{"name": NAME, "keys": [TOKEN], "targets": targets}]}))
+    account = {"name": NAME, "keys": [TOKEN], "targets": targets, "closed_days": 80}
+    faults = {"rules": [{"kind": "cut_after", "times": 1}]}
+    asked.write_text(json.dumps({"faults": faults, "accounts": [account]}))
     sandbox = Sandbox([])
     keeping.load(sandbox, tmp_path / "kept" / "books")
     keeping.arrange(sandbox, asked)
@@ -52,3 +55,19 @@ def test_without_a_file_it_begins_empty(tmp_path: Path) -> None:
 
     assert not list(sandbox.tenants[tenant_of(NAME)].contacts)
     assert exchange(sandbox, TOKEN)
+
+
+def test_it_begins_with_the_weather_and_the_closed_period_that_the_demo_asks_for(tmp_path: Path) -> None:
+    sandbox = arranged(tmp_path)
+
+    closed = sandbox.tenants[tenant_of(NAME)].locked_until
+    assert closed == sandbox.clock.stamp().date() - timedelta(days=80)
+    assert [rule.kind for rule in sandbox.weather.rules] == ["cut_after"]
+
+
+def test_a_closed_period_stays_what_it_was_when_the_process_starts_again(tmp_path: Path) -> None:
+    first = arranged(tmp_path)
+    first.tenants[tenant_of(NAME)].locked_until = date(2026, 3, 31)
+    keeping.save(first, tmp_path / "kept" / "books")
+
+    assert arranged(tmp_path).tenants[tenant_of(NAME)].locked_until == date(2026, 3, 31)

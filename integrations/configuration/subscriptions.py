@@ -225,12 +225,15 @@ def retire_due() -> int:
 
 
 def end_due() -> int:
-    """Resume what was paused until now, and hold or dismiss what slipped by; return how many were resumed."""
+    """Resume what was paused until now, and hold, let go or dismiss what slipped by; return how many were resumed."""
     now = timezone.now()
     due = Subscription.objects.filter(paused_until__lte=now, ended_at__isnull=True)
     resumed = _each(due, lambda held: resume(held, actor=ENGINE, reason="The pause reached its end"))
     resting = Subscription.objects.filter(ended_at__isnull=True).exclude(paused_at=None, disabled_at=None)
     _hold(resting.values_list("pk", flat=True))
+    # What was written as held in the very moment in which its subscription was let go.
+    awake = {"subscription__paused_at": None, "subscription__disabled_at": None, "subscription__ended_at": None}
+    Delivery.objects.filter(state=WorkState.HELD, **awake).update(state=WorkState.READY)
     # What was on its way when its subscription ended, and came back.
     ended = Subscription.objects.filter(ended_at__gte=now - timedelta(days=1)).values("pk")
     Delivery.objects.filter(subscription__in=ended, state__in=OPEN).update(state=WorkState.DISMISSED, finished_at=now)

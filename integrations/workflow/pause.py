@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from integrations.journal import history
@@ -120,20 +120,28 @@ def end_due() -> int:
             resume(target, actor=ENGINE, reason="The pause reached its end")
         except Refusal:
             continue  # Somebody resumed it meanwhile.
-    hold_strays()
+    settle_strays()
     return len(targets)
 
 
-def hold_strays() -> int:
-    """Mark as held what arrived in the very moment of a pause; return how many."""
-    held = 0
+def settle_strays() -> int:
+    """Hold what arrived in the very moment of a pause, and let go what did in that of its end; return how many.
+
+    Whoever wrote it had read before that moment how its connection stood, and wrote it after.
+    """
+    moved = 0
     loose = [WorkState.READY, WorkState.WAITING]
     for connection in Connection.objects.filter(paused_at__isnull=False):
-        held += _events(connection).filter(state__in=loose).update(state=WorkState.HELD)
-        held += _commands(connection).filter(state__in=loose).update(state=WorkState.HELD)
+        moved += _events(connection).filter(state__in=loose).update(state=WorkState.HELD)
+        moved += _commands(connection).filter(state__in=loose).update(state=WorkState.HELD)
     for stream in Stream.objects.filter(paused_at__isnull=False).select_related("connection"):
-        held += _events(stream).filter(state__in=loose).update(state=WorkState.HELD)
-    return held
+        moved += _events(stream).filter(state__in=loose).update(state=WorkState.HELD)
+    paused = Stream.objects.filter(
+        connection=OuterRef("connection"), resource=OuterRef("resource"), paused_at__isnull=False
+    )
+    for held in (Event.objects.exclude(Exists(paused)), Command.objects.all()):
+        moved += held.filter(state=WorkState.HELD, connection__paused_at=None).update(state=WorkState.READY)
+    return moved
 
 
 def held_count(target: Target) -> int:

@@ -3,10 +3,13 @@
 import random
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection as database
+from django.db import transaction
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
@@ -24,6 +27,13 @@ pytestmark = pytest.mark.django_db
 
 Change = Callable[..., Record]
 Subscribe = Callable[..., Subscribed]
+
+
+def in_thread(act: Callable[[], object]) -> None:
+    try:
+        act()
+    finally:
+        database.close()
 
 
 def states() -> list[str]:
@@ -439,6 +449,33 @@ def test_what_came_in_the_very_moment_of_a_pause_is_held(subscribe: Subscribe, c
 
     assert send() == 0
     subscriptions.end_due()
+    assert states() == ["held"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_written_by_sight_of_a_pause_that_is_over_goes_on_by_the_sweep(
+    receiver: Receiver, subscribe: Subscribe, change: Change
+) -> None:
+    made = subscribe()
+    subscriptions.pause(made.row, actor=TESTER, reason="They move")
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        change()
+        pool.submit(in_thread, lambda: subscriptions.resume(made.row, actor=TESTER)).result()
+
+    subscriptions.end_due()
+    send()
+
+    assert (states(), len(receiver.got)) == (["done"], 1)
+
+
+@pytest.mark.parametrize("rest", [subscriptions.pause, subscriptions.disable])
+def test_the_sweep_leaves_what_rests(subscribe: Subscribe, change: Change, rest: Callable[..., object]) -> None:
+    made = subscribe()
+    change()
+    rest(made.row, actor=TESTER, reason="They move")
+
+    subscriptions.end_due()
+
     assert states() == ["held"]
 
 

@@ -28,7 +28,7 @@ from integrations.models import (
 )
 from integrations.providers.base import Request, Response
 from integrations.providers.xero.sandbox.harness import Sandbox, run_sandbox
-from integrations.workflow import commands, confirming, parcels, pause, runs, sending
+from integrations.workflow import commands, confirming, parcels, pause, runs, sending, tasks
 from integrations.workflow.commands import DifferentContent, submit
 from integrations.workflow.errors import Refusal
 from tests.conftest import TESTER
@@ -449,6 +449,28 @@ def test_a_pause_holds_and_a_resumption_lets_go(target: Connection) -> None:
     send_all()
 
     assert {state_of(command)[0], state_of(later)[0]} == {Outcome.ACCEPTED}
+
+
+def test_what_was_submitted_by_sight_of_a_pause_that_is_over_goes_on_by_the_sweep(target: Connection) -> None:
+    """Planners read a connection once, and submit for seconds by what they read."""
+    pause.pause(target, actor=TESTER, reason="Their maintenance")
+    seen = Connection.objects.get(pk=target.pk)
+    pause.resume(target, actor=TESTER)
+    command = ask(seen)
+
+    tasks.sweep()
+    send_all()
+
+    assert state_of(command)[0] == Outcome.ACCEPTED
+
+
+def test_the_sweep_leaves_what_a_pause_holds(target: Connection) -> None:
+    command = ask(target)
+    pause.pause(target, actor=TESTER, reason="Their maintenance")
+
+    tasks.sweep()
+
+    assert state_of(command)[1] == "held"
 
 
 # -- echoes

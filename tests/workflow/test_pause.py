@@ -183,6 +183,34 @@ def test_what_arrived_in_the_moment_of_the_pause_is_held_by_the_sweep(
     assert held_count(stream) == 1
 
 
+def test_what_was_written_in_the_moment_of_the_resumption_goes_on_by_the_sweep(
+    make_event: MakeEvent, target: Any
+) -> None:
+    """Whoever kept it had seen the pause, and kept it when that was over."""
+    pause(target, actor=MARTA, reason="Their maintenance")
+    resume(target, actor=MARTA)
+    make_event(state="held")
+
+    end_due()
+    process_batch()
+
+    assert states() == ["done"]
+
+
+def test_the_sweep_lets_nothing_go_that_a_pause_still_holds(
+    make_event: MakeEvent, connection: Connection, stream: Stream, other_connection: Connection
+) -> None:
+    make_event()
+    make_event("invoice.created", invoice_object(customer=None))
+    make_event(on=other_connection)
+    pause(stream, actor=MARTA, reason="One")
+    pause(other_connection, actor=MARTA, reason="Two")
+
+    end_due()
+
+    assert states() == ["held", "ready", "held"]
+
+
 def test_a_pause_with_an_end_ends_by_itself(make_event: MakeEvent, target: Any) -> None:
     make_event()
     pause(target, actor=MARTA, reason="Their maintenance", until=timezone.now() + timedelta(hours=1))

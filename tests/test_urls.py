@@ -129,6 +129,8 @@ LINES: dict[str, Line] = {
     "route_edit":      Line("403 403 403 200 403 403", "403 403 403 422 403 403", pk("route")),
     "route_pause":     Line("403 200 403 200 403 403", "403 422 403 422 403 403", pk("route")),
     "route_resume":    Line("403 200 403 200 403 403", "403 422 403 422 403 403", pk("route")),
+    "route_end":       Line("403 403 403 200 403 403", "403 403 403 422 403 403", pk("route")),
+    "route_start":     Line("403 403 403 200 403 403", "403 403 403 422 403 403", pk("route")),
     "route_export":    Line("403 200 403 200 403 403", "403 422 403 422 403 403", pk("route")),
     "credential_rotate":   Line("403 200 403 200 403 403", "403 422 403 422 403 403",
                                 {"pk": "connection", "purpose": '"webhook_secret"'}),

@@ -45,6 +45,8 @@ class RouteRow:
 
     @property
     def word(self) -> str:
+        if self.route.ended_at:
+            return "ended"
         return "paused" if self.route.paused_at else "on"
 
 
@@ -65,8 +67,9 @@ def row_of(request: Any, route: Route, counts: dict[str, int], run: Run | None) 
         counts,
         run,
         may_edit=_may(request, route, "edit_settings"),
-        may_pause=_may(request, route, "pause"),
-        may_run=_may(request, route, "command") and not (run or route.paused_at or route.target.disabled_at),
+        may_pause=_may(request, route, "pause") and not route.ended_at,
+        may_run=_may(request, route, "command")
+        and not (run or route.paused_at or route.ended_at or route.target.disabled_at),
     )
 
 
@@ -80,7 +83,7 @@ def _may(request: Any, route: Route, action: str) -> bool:
 
 def targets_for(request: Any, source: Connection) -> list[Connection]:
     """Return the connections to which a route may be made from `source` by this person."""
-    there = set(Route.objects.filter(source=source).values_list("target_id", flat=True))
+    there = set(Route.objects.filter(source=source, ended_at=None).values_list("target_id", flat=True))
     return [
         each
         for each in request.space.connections

@@ -1,4 +1,4 @@
-"""What of one connection is exported to another: making, changing and pausing routes, and the first export."""
+"""What of one connection is exported to another: making, changing, pausing and ending routes, and the first export."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -163,6 +163,81 @@ def resume(request: Any, pk: int) -> HttpResponse:
         act=f"Export {count(waiting, 'record')} to {found.target.name}",
         keep="Keep it paused",
         back_url=url_of(request, found.source, "routes"),
+    )
+    return ask(request, question, do)
+
+
+@GET_OR_POST
+@in_space("edit_settings")
+def end(request: Any, pk: int) -> HttpResponse:
+    """Export nothing more over a route."""
+    found = route_of(request, pk, "edit_settings")
+    stake, target = routes.ending_of(found), found.target.name
+
+    def do(reason: str) -> str:
+        done = routes.end(found, actor=request.actor, reason=reason)
+        return f"{found} is ended. At {target} nothing was deleted: {count(done.there, 'record')} there."
+
+    question = Question(
+        question=f"End the route {found}?",
+        text=_ending_told(found, stake),
+        act=f"End the export to {target}, keep {count(stake.there, 'record')} there",
+        keep="Let it go on",
+        reason=WHO_READS,
+        danger=True,
+        back_url=reverse("route", args=[*request.space.args, found.pk]),
+    )
+    if found.ended_at:
+        return question.shown(request, error=f"{found} was ended already, by {found.ended_by}.")
+    return ask(request, question, do)
+
+
+def _ending_told(found: Route, stake: routes.Ending) -> str:
+    target = found.target.name
+    stay, one = "stays" if stake.there == 1 else "stay", stake.ahead == 1
+    told = [
+        f"Nothing is deleted at {target}: {count(stake.there, 'record')} {stay} there unchanged, and what changes from "
+        "now on does not follow."
+    ]
+    if stake.ahead:
+        told.append(f"{count(stake.ahead, 'record')} that {'waits is' if one else 'wait are'} not exported.")
+    if stake.under_way:
+        told.append(
+            f"{count(stake.under_way, 'command')} submitted already: each comes to its end by itself, and may be "
+            "cancelled on its page as long as it had no effect."
+        )
+    if stake.run:
+        told.append(f"The export of everything, R-{stake.run.pk}, is cancelled.")
+    told.append("It can be started again; what changed meanwhile is then exported.")
+    return " ".join(told)
+
+
+@GET_OR_POST
+@in_space("edit_settings")
+def start_again(request: Any, pk: int) -> HttpResponse:
+    """Export over a route again that was ended."""
+    found = route_of(request, pk, "edit_settings")
+    kinds = routes.kinds_for(found.target)
+    form = RouteForm(request.POST if request.method == "POST" else None, kinds=kinds, route=found)
+
+    def do(reason: str) -> str:
+        routes.start_again(
+            found, kinds=form.cleaned_data["kinds"], since=form.cleaned_data["since"], actor=request.actor,
+            reason=reason,
+        )  # fmt: skip
+        return f"{found} goes on. What changed meanwhile is exported."
+
+    question = Question(
+        question=f"Start the route {found} again?",
+        text=(
+            "What changed since it was ended is exported, and what changes from now on. What came to be meanwhile "
+            "goes once you ask for everything that is there."
+        ),
+        act=f"Export to {found.target.name} again",
+        keep="Leave it ended",
+        reason=WHO_READS,
+        form=form,
+        back_url=reverse("route", args=[*request.space.args, found.pk]),
     )
     return ask(request, question, do)
 

@@ -46,16 +46,23 @@ class Exported:
         return WORDS[self.copy.state]
 
     @property
+    def ended(self) -> bool:
+        """Whether its route exports nothing more."""
+        return self.copy.route.ended_at is not None
+
+    @property
     def behind(self) -> bool:
         """Whether the record has changed since it was exported, and the target does not follow it yet."""
         copy = self.copy
-        return copy.version is not None and copy.version < copy.record.version and copy.state != CopyState.EXPORTED
+        if copy.version is None or copy.version >= copy.record.version:
+            return False
+        return self.ended or copy.state != CopyState.EXPORTED
 
 
 def read(request: Any, record: Record) -> list[Exported]:
     """Return the copies of a record at the connections that the person may see; one query."""
     connections: dict[int, Connection] = {each.pk: each for each in request.space.connections}
-    rows = Copy.objects.filter(record=record, connection_id__in=connections).order_by("pk")
+    rows = Copy.objects.filter(record=record, connection_id__in=connections).select_related("route").order_by("pk")
     found = []
     for copy in rows:
         copy.record, copy.connection = record, connections[copy.connection_id]
@@ -68,7 +75,7 @@ def read(request: Any, record: Record) -> list[Exported]:
                 copy,
                 copy.connection,
                 differs_at(record, copy.connection_id),
-                may_again=may["command"] and not copy.flying and copy.state != CopyState.DUE,
+                may_again=may["command"] and not (copy.flying or copy.state == CopyState.DUE or copy.route.ended_at),
                 may_check=may["reconcile"] and bool(copy.external_id) and not copy.connection.disabled_at,
             )
         )

@@ -29,6 +29,9 @@ class Route(Owned):
     paused_at = models.DateTimeField(null=True, blank=True)
     paused_by = models.CharField(max_length=150, blank=True, default="")
     pause_reason = models.TextField(blank=True, default="")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_by = models.CharField(max_length=150, blank=True, default="")
+    end_reason = models.TextField(blank=True, default="")
     made_by = models.CharField(max_length=150)
     made_at = models.DateTimeField(auto_now_add=True)
 

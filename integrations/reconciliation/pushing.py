@@ -83,6 +83,7 @@ def send_ours(drifts: Sequence[Drift], *, actor: Actor, reason: str) -> None:
         copy = copies.get(key)
         if copy is None:
             raise Refusal(f"{group[0].connection.name} is where {group[0].record or 'it'} comes from, and leads.")
+        _refuse_ended(copy)
         _refuse_flying(copy)
         anew = any(drift.field in (EXISTENCE, "state") for drift in group)
         copy.made = {} if anew else _forgotten(copy.made)
@@ -109,9 +110,10 @@ def export_again(copy: Copy, *, actor: Actor, reason: str) -> Copy:
     Record.objects.select_for_update(no_key=True).get(pk=copy.record_id)
     held = (
         Copy.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("command", "connection", "record")
+        .select_related("command", "connection", "record", "route__source", "route__target")
         .get(pk=copy.pk)
     )
+    _refuse_ended(held)
     command = held.command
     if command and held.flying and command.outcome == Outcome.FAILED and command.state == WorkState.PARKED:
         commands.cancel(command, actor=actor, reason=reason)
@@ -134,6 +136,11 @@ def export_again(copy: Copy, *, actor: Actor, reason: str) -> Copy:
     write([entry])
     after_commit(EXPORTS)
     return held
+
+
+def _refuse_ended(copy: Copy) -> None:
+    if copy.route.ended_at:
+        raise Refusal(f"The route {copy.route} was ended by {copy.route.ended_by}: nothing goes there any more.")
 
 
 def _refuse_flying(copy: Copy) -> None:

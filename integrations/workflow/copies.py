@@ -23,7 +23,7 @@ INSERT INTO integrations_copy AS c (tenant_id, environment, route_id, record_id,
 SELECT o.tenant_id, o.environment, o.id, r.id, o.target_id, '', '', 'due', now(), '', '{{}}'::jsonb, false, 0, ''
 FROM integrations_route o
 JOIN integrations_record r ON r.connection_id = o.source_id AND r.id = ANY(%s) AND jsonb_exists(o.kinds, r.kind)
-WHERE o.source_id = ANY(%s) AND ({all} OR o.since IS NULL OR r.occurred_at >= o.since OR EXISTS (
+WHERE o.source_id = ANY(%s) AND o.ended_at IS NULL AND ({all} OR o.since IS NULL OR r.occurred_at >= o.since OR EXISTS (
     SELECT 1 FROM integrations_copy k WHERE k.record_id = r.id AND k.connection_id = o.target_id))
 ORDER BY r.id
 ON CONFLICT (record_id, connection_id) DO {conflict}

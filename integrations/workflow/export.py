@@ -119,7 +119,9 @@ def plan_batch(connection: Connection) -> int:
                 return 0
             cursor.execute(CLAIM, [connection.pk, BATCH])
             ids = [pk for (pk,) in cursor.fetchall()]
-        rows = list(Copy.objects.filter(pk__in=ids).select_related("command", "record").order_by("due_at", "pk"))
+        rows = list(
+            Copy.objects.filter(pk__in=ids).select_related("command", "record", "route").order_by("due_at", "pk")
+        )
         if not rows:
             return 0
         batch = load(connection, adapter, adapter.exporter, rows, timezone.now())
@@ -238,7 +240,9 @@ def _standing(batch: Batch, copy: Copy) -> Standing:
     if command and (command.state == WorkState.PARKED if copy.flying else command.outcome in given_up):
         blocked = f"{command.summary}: {command.outcome_reason}"
     fresh = copy.compared_at is not None and copy.compared_at >= batch.now - FRESH
+    ended = f"The route was ended by {copy.route.ended_by}: {copy.route.end_reason}" if copy.route.ended_at else ""
     return Standing(
+        ended=ended,
         flying=copy.flying,
         blocked=blocked,
         differs=batch.differs.get(copy.external_id, 0) if copy.external_id else 0,

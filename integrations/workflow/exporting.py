@@ -12,13 +12,14 @@ class Standing:
 
     `blocked` says why its newest command cannot go on without a person, `flying` that it is under way. `differs`
     counts the open differences between what was sent and what the target shows; `fresh` says that it was looked at
-    just now, and nothing has told of a change since.
+    just now, and nothing has told of a change since. `ended` says why its route exports nothing more.
     """
 
     flying: bool = False
     blocked: str = ""
     differs: int = 0
     fresh: bool = False
+    ended: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
     `creates` says that what is planned makes a new object; `awaited` is the state of the copy that it waits for. What
     is there is written over only if it was looked at just now and stands as we left it: nobody's work is undone there.
     """
-    if standing.blocked:
+    if standing.blocked and (standing.flying or not standing.ended):
         return Step(CopyState.STOPPED, standing.blocked)
     if standing.flying:
         return Step(CopyState.WAITING, f"{target} was asked, and has not accepted it yet.")
+    if standing.ended:
+        return Step(CopyState.EXPORTED if part.made else CopyState.NOT_NEEDED, standing.ended)
     if isinstance(plan, Await):
         return _wait(plan.part, target, awaited)
     if isinstance(plan, Impossible):

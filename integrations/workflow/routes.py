@@ -1,25 +1,28 @@
-"""Routes between connections, as people make, change and pause them, and the first export over one."""
+"""Routes between connections, as people make, change, pause and end them, and the first export over one."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations.canonical import KINDS
 from integrations.journal import history
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Copy, Lane, Record, Route, Run, RunKind, WorkState
+from integrations.models import Connection, Copy, CopyState, Lane, Record, Route, Run, RunKind, WorkState
 from integrations.providers import get_adapter
-from integrations.workflow import copies
+from integrations.workflow import copies, runs
 from integrations.workflow.errors import Refusal
 from integrations.workflow.wake import EXPORTS, RUNS, after_commit
 
 #: Records of a first export that become due together.
 PAGE = 1000
+#: Noted, and not at the target.
+_AHEAD = (CopyState.DUE, CopyState.WAITING)
 _OVER = (WorkState.DONE, WorkState.DISMISSED, WorkState.PARKED)
 
 
@@ -47,7 +50,7 @@ def make(
         raise Refusal(f"Nothing can be exported to {get_adapter(target.provider).title}.")
     if source.pk == target.pk or (source.tenant_id, source.environment) != (target.tenant_id, target.environment):
         raise Refusal("A route leads from one connection to another one of the same environment.")
-    if Route.objects.filter(source=target, target=source).exists():
+    if Route.objects.filter(source=target, target=source, ended_at=None).exists():
         raise Refusal("There is a route in the other direction: what goes in circles has no leading side.")
     route = Route(
         tenant_id=source.tenant_id, environment=source.environment, source=source, target=target,
@@ -57,7 +60,10 @@ def make(
         with transaction.atomic():
             history.save(route, actor=actor, reason=reason)
     except IntegrityError as error:
-        raise Refusal(f"There is a route from {source.name} to {target.name} already.") from error
+        ended = Route.objects.filter(source=source, target=target, ended_at__isnull=False).first()
+        if ended is None:
+            raise Refusal(f"There is a route from {source.name} to {target.name} already.") from error
+        return start_again(ended, kinds=kinds, since=since, actor=actor, reason=reason)
     said = ", ".join(KINDS[kind].plural.lower() for kind in route.kinds)
     _note(route, "route.made", f"{actor.name} made a route: {said} of {source.name} go to {target.name}", actor, reason)
     return route
@@ -104,6 +110,77 @@ def resume(route: Route, *, actor: Actor, reason: str = "") -> Route:
     held.paused_at, held.paused_by, held.pause_reason = None, "", ""
     history.save(held, actor=actor, reason=reason or "Resumed")
     _note(held, "route.resumed", f"{actor.name} let the route {held} go on", actor, reason)
+    after_commit(EXPORTS)
+    return held
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What ending a route comes to, in counts: what is at the target stays, the rest is not exported."""
+
+    there: int
+    ahead: int
+    #: Commands that were submitted and that nobody has accepted yet: they go on by themselves.
+    under_way: int
+    run: Run | None
+
+
+def ending_of(route: Route) -> Ending:
+    """Return what ending a route would come to now."""
+    rows = Copy.objects.filter(route=route).aggregate(
+        there=Count("pk", filter=~Q(external_id="")),
+        ahead=Count("pk", filter=Q(state__in=_AHEAD, flying=False)),
+        under_way=Count("pk", filter=Q(flying=True)),
+    )
+    return Ending(run=open_runs([route]).get(route.pk), **rows)
+
+
+@transaction.atomic
+def end(route: Route, *, actor: Actor, reason: str) -> Ending:
+    """Export nothing more over a route; nothing is deleted at the target. Raises `Refusal`.
+
+    What was submitted goes on and may be cancelled command by command. A first export under way is cancelled. The
+    planner then says of each record that waited that it is not exported, and why; so nothing is dropped unseen.
+    """
+    if not reason.strip():
+        raise Refusal("Give a reason: everybody who looks here will ask.")
+    held = _locked(route)
+    found = ending_of(held)
+    if found.run is not None:
+        runs.cancel(found.run, actor=actor, reason=reason)
+    held.ended_at, held.ended_by, held.end_reason = timezone.now(), actor.name, reason
+    # A pause would keep the planner from it.
+    held.paused_at, held.paused_by, held.pause_reason = None, "", ""
+    history.save(held, actor=actor, reason=reason)
+    open_ones = Copy.objects.filter(route=held, state__in=(*_AHEAD, CopyState.STOPPED))
+    open_ones.update(state=CopyState.DUE, due_at=timezone.now())
+    _note(held, "route.ended", f"{actor.name} ended the route {held}; {found.there:,} records stay there, "
+          f"{found.ahead:,} are not exported", actor, reason)  # fmt: skip
+    after_commit(EXPORTS)
+    return found
+
+
+@transaction.atomic
+def start_again(route: Route, *, kinds: Iterable[str], since: datetime | None, actor: Actor, reason: str) -> Route:
+    """Export over a route that was ended; what changed meanwhile of what is there follows. Raises `Refusal`.
+
+    What never was there, and was not changed since, goes once somebody asks for everything.
+    """
+    rows = Route.objects.select_for_update(of=("self",), no_key=True).select_related("source", "target")
+    held = rows.get(pk=route.pk)
+    if not held.ended_at:
+        raise Refusal(f"{held} was not ended.")
+    if Route.objects.filter(source=held.target, target=held.source, ended_at=None).exists():
+        raise Refusal("There is a route in the other direction: what goes in circles has no leading side.")
+    held.ended_at, held.ended_by, held.end_reason = None, "", ""
+    held.kinds, held.since = _chosen(kinds, kinds_for(held.target)), since
+    history.save(held, actor=actor, reason=reason or "Started again")
+    behind = Q(version=None) | Q(version__lt=F("record__version"))
+    many = Copy.objects.filter(behind, route=held, record__kind__in=held.kinds).update(
+        state=CopyState.DUE, due_at=timezone.now()
+    )
+    _note(held, "route.started_again", f"{actor.name} started the route {held} again; {many:,} records are due",
+          actor, reason)  # fmt: skip
     after_commit(EXPORTS)
     return held
 
@@ -183,8 +260,12 @@ def take_page(run: Run) -> tuple[int, dict[str, Any] | None]:
 
 
 def _locked(route: Route) -> Route:
+    """Return a route with its row locked; raises `Refusal` for one that was ended."""
     rows = Route.objects.select_for_update(of=("self",), no_key=True).select_related("source", "target")
-    return rows.get(pk=route.pk)
+    held = rows.get(pk=route.pk)
+    if held.ended_at:
+        raise Refusal(f"{held} was ended by {held.ended_by}. Start it again first.")
+    return held
 
 
 def _note(route: Route, action: str, summary: str, actor: Actor, reason: str) -> None:

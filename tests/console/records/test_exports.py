@@ -11,7 +11,7 @@ from django.utils import timezone
 from console.models import User
 from integrations.configuration.connect import connect
 from integrations.journal.write import Entry, write
-from integrations.models import Connection, Copy, CopyState, Lane, Record, Route, Run, RunKind, Tenant
+from integrations.models import Connection, Copy, CopyState, JournalEntry, Lane, Record, Route, Run, RunKind, Tenant
 from integrations.models.drift import Drift
 from tests.conftest import TESTER
 
@@ -207,6 +207,44 @@ def test_a_route_lists_its_records_by_state(as_operations: Client, copy: Copy) -
 def test_a_connection_shows_its_routes_with_counts(as_operations: Client, copy: Copy, connection: Connection) -> None:
     for pk, words in ((connection.pk, "To Books"), (copy.connection_id, "From Stripe")):
         assert words in as_operations.get(f"/northwind/test/connections/{pk}/").content.decode()
+
+
+def test_ending_a_route_says_before_what_becomes_of_whom(
+    client_of: Callable[[User], Client], engineer: User, copy: Copy, invoice: Record, make_record: Callable[..., Record]
+) -> None:
+    client, base = client_of(engineer), f"/northwind/test/connections/routes/{copy.route_id}/"
+    Copy.objects.create(
+        tenant=copy.tenant, environment="test", route=copy.route, record=make_record("customer"),
+        connection=copy.connection, state=CopyState.DUE, due_at=timezone.now(),
+    )  # fmt: skip
+
+    asked = client.get(f"{base}end/").content.decode()
+    refused, done = client.post(f"{base}end/"), client.post(f"{base}end/", {"reason": "The books move"})
+    page, again = client.get(base).content.decode(), client.get(f"{base}end/").content.decode()
+
+    assert "Nothing is deleted at Books: 1 record stays there unchanged" in asked
+    assert "1 record that waits is not exported." in asked
+    assert (refused.status_code, done.status_code) == (422, 302)
+    assert "Ended by Engineer" in page
+    assert "Start again…" in page
+    assert "Pause…" not in page
+    assert "was ended already" in again
+    assert JournalEntry.objects.get(action="route.ended").reason == "The books move"
+    assert "The route was ended" in client.get(f"/northwind/test/records/{invoice.pk}/").content.decode()
+
+
+def test_an_ended_route_is_started_again_after_one_question(
+    client_of: Callable[[User], Client], engineer: User, copy: Copy
+) -> None:
+    client, base = client_of(engineer), f"/northwind/test/connections/routes/{copy.route_id}/"
+    client.post(f"{base}end/", {"reason": "By mistake"})
+
+    answer = client.post(f"{base}start/", {"kinds": ["customer", "invoice"], "reason": "It was a mistake"})
+
+    assert answer.status_code == 302
+    copy.route.refresh_from_db()
+    assert copy.route.ended_at is None
+    assert client.post(f"{base}start/", {"kinds": ["invoice"], "reason": "Twice"}).status_code == 422
 
 
 def test_an_engineer_makes_a_route_once(

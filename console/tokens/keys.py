@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from console.models import Token, User
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Lane, Tenant
+from integrations.journal.write import write_act
+from integrations.models import Tenant
 from integrations.workflow.errors import Refusal
 
 #: Written before each secret, so that scanners of code find one that was left lying.
@@ -93,16 +93,5 @@ def digest(secret: str) -> bytes:
 
 
 def _note(token: Token, action: str, summary: str, actor: Actor, reason: str = "") -> None:
-    entry = Entry(
-        tenant_id=token.tenant_id,
-        environment=token.environment,
-        lane=Lane.PEOPLE,
-        action=action,
-        summary=summary,
-        subject_type="token",
-        subject_id=token.pk,
-        data={"name": token.name, "hint": token.hint, "user": token.user_id},
-        actor=actor,
-        reason=reason,
-    )
-    write([entry])
+    data = {"name": token.name, "hint": token.hint, "user": token.user_id}
+    write_act(token, action, summary, data=data, actor=actor, reason=reason)

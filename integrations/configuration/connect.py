@@ -7,8 +7,8 @@ from django.db import transaction
 from integrations.configuration import mappings
 from integrations.configuration.settings import checked
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane, Stream, Tenant
+from integrations.journal.write import write_act
+from integrations.models import Connection, Stream, Tenant
 from integrations.providers import get_adapter
 
 #: Seconds between two absence scans of a stream whose list leaves out what was deleted.
@@ -40,19 +40,5 @@ def connect(
         stream._change_reason = "Came with the adapter"  # type: ignore[attr-defined]
         stream.save()
     mappings.install(connection, actor=actor)
-    write(
-        [
-            Entry(
-                tenant_id=tenant.pk,
-                environment=environment,
-                connection_id=connection.pk,
-                lane=Lane.PEOPLE,
-                action="connection.made",
-                summary=f"{actor.name} connected {name} ({adapter.title})",
-                subject_type="connection",
-                subject_id=connection.pk,
-                actor=actor,
-            )
-        ]
-    )
+    write_act(connection, "connection.made", f"{actor.name} connected {name} ({adapter.title})", actor=actor)
     return connection

@@ -18,8 +18,8 @@ from integrations.configuration.reach import access_of
 from integrations.failures.categories import Category, Fault
 from integrations.health import breaker
 from integrations.journal.actor import ENGINE, Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Credential, CredentialState, Lane, Run, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Connection, Credential, CredentialState, Run, WorkState
 from integrations.providers import get_adapter
 from integrations.providers.base import SecretSpec
 from integrations.workflow.errors import Refusal
@@ -237,22 +237,13 @@ def retire_due() -> int:
 
 
 def _note(credential: Credential, act: str, summary: str, actor: Actor, reason: str) -> None:
-    connection = credential.connection
-    write(
-        [
-            Entry(
-                tenant_id=connection.tenant_id,
-                environment=connection.environment,
-                connection_id=connection.pk,
-                lane=Lane.PEOPLE,
-                action=f"credential.{act}",
-                summary=summary,
-                outcome=credential.state,
-                subject_type="credential",
-                subject_id=credential.pk,
-                data={"purpose": credential.purpose, "version": credential.version},
-                actor=actor,
-                reason=reason,
-            )
-        ]
+    write_act(
+        credential,
+        f"credential.{act}",
+        summary,
+        at=credential.connection,
+        outcome=credential.state,
+        data={"purpose": credential.purpose, "version": credential.version},
+        actor=actor,
+        reason=reason,
     )

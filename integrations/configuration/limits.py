@@ -7,8 +7,8 @@ from django.db import transaction
 
 from integrations.journal import history
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane
+from integrations.journal.write import write_act
+from integrations.models import Connection
 from integrations.providers import get_adapter
 from integrations.workflow.errors import Refusal
 
@@ -43,7 +43,8 @@ def change(connection: Connection, *, values: Mapping[str, int | None], actor: A
         raise Refusal("These are the limits already. Nothing was changed.")
     held.limits = agreed
     history.save(held, actor=actor, reason=reason, fields=["limits"])
-    _note(held, changes, actor, reason)
+    words = f"{actor.name} changed the limits of {held.name}: {', '.join(title.lower() for title, _, _ in changes)}"
+    write_act(held, "settings.changed", words, data={"changes": changes}, actor=actor, reason=reason)
     return changes
 
 
@@ -54,24 +55,3 @@ def said(connection: Connection, agreed: Mapping[str, int | None], name: str) ->
         number = agreed[name]
         return f"{'not limited' if number is None else f'{number:,}'}, as agreed"
     return "not limited" if named is None else f"{named:,}"
-
-
-def _note(connection: Connection, changes: list[Change], actor: Actor, reason: str) -> None:
-    titles = ", ".join(title.lower() for title, _, _ in changes)
-    write(
-        [
-            Entry(
-                tenant_id=connection.tenant_id,
-                environment=connection.environment,
-                connection_id=connection.pk,
-                lane=Lane.PEOPLE,
-                action="settings.changed",
-                summary=f"{actor.name} changed the limits of {connection.name}: {titles}",
-                subject_type="connection",
-                subject_id=connection.pk,
-                data={"changes": [list(change) for change in changes]},
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )

@@ -13,8 +13,8 @@ from integrations.boundary.mapping_document import MappingDocument, fault_in_wor
 from integrations.configuration.rules import difference
 from integrations.journal import history
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane, Mapping, MappingState
+from integrations.journal.write import write_act
+from integrations.models import Connection, Mapping, MappingState
 from integrations.providers.mapping_files import mapping_file
 from integrations.workflow.errors import Refusal
 
@@ -123,7 +123,9 @@ def publish(
     current.state = MappingState.RETIRED
     history.save(current, actor=actor, reason=f"Replaced by v{draft.version}: {reason}")
     history.save(draft, actor=actor, reason=reason)
-    _note(draft, changes, actor, reason)
+    said, version = {"changes": changes, "version": draft.version}, f"v{draft.version}"
+    words = f"{actor.name} published mapping {resource} {version}"
+    write_act(draft, "mapping.published", words, at=connection, outcome=version, data=said, actor=actor, reason=reason)
     return draft
 
 
@@ -139,25 +141,3 @@ def document_with(connection: Connection, current: Mapping, rules: dict[str, Any
         return MappingDocument.model_validate({"resources": tables, DECIMALS: current.rules.get(DECIMALS, {})})
     except ValidationError as error:
         raise BadRules([fault_in_words(fault, current.resource) for fault in error.errors()]) from error
-
-
-def _note(mapping: Mapping, changes: list[Any], actor: Actor, reason: str) -> None:
-    connection = mapping.connection
-    write(
-        [
-            Entry(
-                tenant_id=connection.tenant_id,
-                environment=connection.environment,
-                connection_id=connection.pk,
-                lane=Lane.PEOPLE,
-                action="mapping.published",
-                summary=f"{actor.name} published mapping {mapping.resource} v{mapping.version}",
-                outcome=f"v{mapping.version}",
-                subject_type="mapping",
-                subject_id=mapping.pk,
-                data={"changes": [list(change) for change in changes], "version": mapping.version},
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )

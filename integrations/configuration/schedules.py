@@ -9,8 +9,8 @@ from django.utils import timezone
 from integrations.configuration.settings import BadSettings
 from integrations.journal import history
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane, Run, Stream, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Connection, Run, Stream, WorkState
 from integrations.models.run import OFF_PEAK
 from integrations.workflow.errors import Refusal
 from integrations.workflow.schedules import BadSchedule, length_said, next_after, read, read_length
@@ -59,7 +59,7 @@ def change_stream(stream: Stream, *, values: Mapping[str, Any], actor: Actor, re
     _reschedule(held, before, after)
     history.save(held, actor=actor, reason=reason)
     words = f"{actor.name} changed {held.title}: {', '.join(title for title, _, _ in changes)}"
-    _note(held.connection, "stream.changed", "stream", held.pk, words, changes, actor, reason)
+    write_act(held, "stream.changed", words, at=held.connection, data={"changes": changes}, actor=actor, reason=reason)
     return changes
 
 
@@ -154,39 +154,10 @@ def change_windows(connection: Connection, *, lines: str, actor: Actor, reason: 
     waiting.update(due_at=timezone.now())
     after_commit(RUNS)
     words = f"{actor.name} changed the off-peak windows of {held.name}"
-    _note(held, "settings.changed", "connection", held.pk, words, [change], actor, reason)
+    write_act(held, "settings.changed", words, data={"changes": [change]}, actor=actor, reason=reason)
     return [change]
 
 
 def windows_said(kept: list[dict[str, Any]]) -> str:
     """Return windows in words, "none" where bulk runs go on always."""
     return "; ".join(str(window) for window in read_all(kept)) or "none"
-
-
-def _note(
-    connection: Connection,
-    action: str,
-    noun: str,
-    pk: int,
-    summary: str,
-    changes: list[Change],
-    actor: Actor,
-    reason: str,
-) -> None:
-    write(
-        [
-            Entry(
-                tenant_id=connection.tenant_id,
-                environment=connection.environment,
-                connection_id=connection.pk,
-                lane=Lane.PEOPLE,
-                action=action,
-                summary=summary,
-                subject_type=noun,
-                subject_id=pk,
-                data={"changes": [list(change) for change in changes]},
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )

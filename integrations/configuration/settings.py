@@ -11,8 +11,8 @@ from pydantic import ValidationError
 
 from integrations.journal import history
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Credential, CredentialState, Lane
+from integrations.journal.write import write_act
+from integrations.models import Connection, Credential, CredentialState
 from integrations.providers import get_adapter
 from integrations.providers.base import RECEIVES_SECRETS
 from integrations.workflow.errors import Refusal
@@ -45,7 +45,8 @@ def change(
         raise Refusal("These are the settings already. Nothing was changed.")
     held.settings = new
     history.save(held, actor=actor, reason=reason, fields=["settings"])
-    _note(held, changes, actor, reason)
+    words = f"{actor.name} changed the settings of {held.name}: {', '.join(title for title, _, _ in changes)}"
+    write_act(held, "settings.changed", words, data={"changes": changes}, actor=actor, reason=reason)
     return changes
 
 
@@ -110,24 +111,3 @@ def difference(connection: Connection, new: Mapping[str, Any]) -> list[tuple[str
 def _words(message: str) -> str:
     text = message.removeprefix("Value error, ")
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _note(connection: Connection, changes: list[tuple[str, Any, Any]], actor: Actor, reason: str) -> None:
-    titles = ", ".join(title for title, _, _ in changes)
-    write(
-        [
-            Entry(
-                tenant_id=connection.tenant_id,
-                environment=connection.environment,
-                connection_id=connection.pk,
-                lane=Lane.PEOPLE,
-                action="settings.changed",
-                summary=f"{actor.name} changed the settings of {connection.name}: {titles}",
-                subject_type="connection",
-                subject_id=connection.pk,
-                data={"changes": [list(change) for change in changes]},
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )

@@ -14,11 +14,10 @@ from integrations.boundary.vault import seal
 from integrations.failures import grouping
 from integrations.journal import history
 from integrations.journal.actor import ENGINE, Actor
-from integrations.journal.write import Entry, write
+from integrations.journal.write import write_act
 from integrations.models import (
     Delivery,
     Failure,
-    Lane,
     SecretState,
     SigningSecret,
     Subscription,
@@ -301,20 +300,4 @@ def _said(held: Subscription) -> str:
 def _note(
     held: Subscription, act: str, summary: str, actor: Actor, reason: str, data: dict[str, Any] | None = None
 ) -> None:
-    write(
-        [
-            Entry(
-                tenant_id=held.tenant_id,
-                environment=held.environment,
-                lane=Lane.PEOPLE,
-                action=f"subscription.{act}",
-                summary=summary,
-                outcome=held.word,
-                subject_type="subscription",
-                subject_id=held.pk,
-                data=data or {},
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )
+    write_act(held, f"subscription.{act}", summary, outcome=held.word, data=data, actor=actor, reason=reason)

@@ -7,8 +7,8 @@ from django.db import transaction
 from integrations.failures import grouping
 from integrations.failures.categories import POLICIES, Category
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Command, Event, JournalEntry, Lane, Problem, Record
+from integrations.journal.write import write_act
+from integrations.models import Command, Event, JournalEntry, Problem, Record
 from integrations.workflow import stuck
 from integrations.workflow.errors import Refusal
 
@@ -23,11 +23,11 @@ def assign(problem: Problem, *, user: Any, actor: Actor) -> None:
     before = held.assigned_to.name if held.assigned_to else ""
     Problem.objects.filter(pk=held.pk).update(assigned_to=user)
     whom = ("themselves" if user.pk == actor.id else user.name) if user else f"nobody, it waits for {held.owner} again"
-    _write(
+    write_act(
         held,
         "problem.assigned",
         f"{actor.name} gave {held} to {whom}",
-        actor,
+        actor=actor,
         data={"from": before, "to": user.name if user else ""},
     )
 
@@ -51,11 +51,11 @@ def name(problem: Problem, *, category: str, actor: Actor, reason: str) -> None:
     grouping.name_unknown(held, Category(category))
     _carry_over(held, category)
     owner = POLICIES[Category(category)].owner
-    _write(
+    write_act(
         held,
         "problem.named",
         f"{actor.name} named {held} {category}, it was {held.category}; its owner is {owner}",
-        actor,
+        actor=actor,
         outcome=category,
         reason=reason,
         data={"changes": [["category", held.category, category], ["owner", held.owner, owner]], "code": held.code},
@@ -83,33 +83,3 @@ def _carry_over(problem: Problem, category: str) -> None:
 
 def _locked(problem: Problem) -> Problem:
     return Problem.objects.select_for_update(of=("self",), no_key=True).select_related("assigned_to").get(pk=problem.pk)
-
-
-def _write(
-    problem: Problem,
-    action: str,
-    summary: str,
-    actor: Actor,
-    *,
-    outcome: str = "",
-    reason: str = "",
-    data: dict[str, Any] | None = None,
-) -> None:
-    write(
-        [
-            Entry(
-                tenant_id=problem.tenant_id,
-                environment=problem.environment,
-                connection_id=problem.connection_id,
-                lane=Lane.PEOPLE,
-                action=action,
-                summary=summary,
-                outcome=outcome,
-                subject_type="problem",
-                subject_id=problem.pk,
-                data=data or {},
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )

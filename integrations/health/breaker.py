@@ -21,7 +21,7 @@ from django.utils import timezone
 from integrations.failures.categories import Category, Fault
 from integrations.health.backlog import Unsent, unsent_of
 from integrations.journal.actor import ENGINE, Actor
-from integrations.journal.write import Entry, write
+from integrations.journal.write import about, write
 from integrations.models import Breaker, BreakerState, Connection, Lane
 from integrations.workflow.errors import Refusal
 from integrations.workflow.wake import COMMANDS, after_commit
@@ -288,20 +288,5 @@ def secret_renewed(connection: Connection) -> None:
 
 
 def _note(connection: Connection, actor: Actor, act: str, summary: str, outcome: str = "", reason: str = "") -> None:
-    write(
-        [
-            Entry(
-                tenant_id=connection.tenant_id,
-                environment=connection.environment,
-                connection_id=connection.pk,
-                lane=Lane.COMMANDS if actor is ENGINE else Lane.PEOPLE,
-                action=f"breaker.{act}",
-                summary=summary,
-                outcome=outcome,
-                subject_type="connection",
-                subject_id=connection.pk,
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )
+    lane = Lane.COMMANDS if actor is ENGINE else Lane.PEOPLE
+    write([about(connection, lane, f"breaker.{act}", summary, outcome=outcome, actor=actor, reason=reason)])

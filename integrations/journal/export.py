@@ -19,8 +19,8 @@ from django.utils import timezone
 from integrations.journal.actor import Actor
 from integrations.journal.lines import FIELDS, line, rows, stamp
 from integrations.journal.select import Selection, entries
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Export, Lane, Tenant
+from integrations.journal.write import write_act
+from integrations.models import Connection, Export, Tenant
 from integrations.workflow.errors import Refusal
 
 #: Bytes that a small export may take in memory before it goes to disk.
@@ -102,27 +102,13 @@ def _finish(export: Export, actor: Actor) -> None:
     export.complete = True
     export.save(update_fields=["rows", "size", "sha256", "complete"])
     name = {"csv": "CSV", "jsonl": "JSON Lines"}[export.format]
-    write(
-        [
-            Entry(
-                tenant_id=export.tenant_id,
-                environment=export.environment,
-                lane=Lane.PEOPLE,
-                action="export.made",
-                summary=f"{actor.name} exported {export.rows:,} entries of the journal as {name}",
-                subject_type="export",
-                subject_id=export.pk,
-                data={
-                    "rows": export.rows,
-                    "size": export.size,
-                    "sha256": export.sha256,
-                    "format": export.format,
-                    "filter": export.filter,
-                },
-                actor=actor,
-                reason=export.reason,
-            )
-        ]
+    write_act(
+        export,
+        "export.made",
+        f"{actor.name} exported {export.rows:,} entries of the journal as {name}",
+        actor=actor,
+        reason=export.reason,
+        data={name: getattr(export, name) for name in ("rows", "size", "sha256", "format", "filter")},
     )
 
 

@@ -1,8 +1,8 @@
 """What people say about records, and what they look at that is hidden by default."""
 
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Command, Event, JournalEntry, Lane, Record
+from integrations.journal.write import write_act
+from integrations.models import Command, Event, JournalEntry, Record
 from integrations.workflow.errors import Refusal
 
 LONGEST = 2000
@@ -15,21 +15,7 @@ def note(record: Record, *, text: str, actor: Actor) -> JournalEntry:
         raise Refusal("Write what the next reader should know.")
     if len(said) > LONGEST:
         raise Refusal(f"A note holds at most {LONGEST:,} characters; this one has {len(said):,}.")
-    return _write(
-        Entry(
-            tenant_id=record.tenant_id,
-            environment=record.environment,
-            connection_id=record.connection_id,
-            record_id=record.pk,
-            lane=Lane.PEOPLE,
-            action="record.noted",
-            summary=f"{actor.name} noted",
-            subject_type="record",
-            subject_id=record.pk,
-            actor=actor,
-            reason=said,
-        )
-    )
+    return write_act(record, "record.noted", f"{actor.name} noted", actor=actor, reason=said)
 
 
 def reveal(of: Event | Command, *, actor: Actor, reason: str) -> JournalEntry:
@@ -37,21 +23,7 @@ def reveal(of: Event | Command, *, actor: Actor, reason: str) -> JournalEntry:
     why = _clean(reason)
     if not why:
         raise Refusal("Say why you need to see it; the journal keeps the reason.")
-    return _write(
-        Entry(
-            tenant_id=of.tenant_id,
-            environment=of.environment,
-            connection_id=of.connection_id,
-            record_id=of.record_id,
-            lane=Lane.PEOPLE,
-            action="payload.revealed",
-            summary=f"{actor.name} revealed {_named(of)}",
-            subject_type="command" if isinstance(of, Command) else "event",
-            subject_id=of.pk,
-            actor=actor,
-            reason=why[:LONGEST],
-        )
-    )
+    return write_act(of, "payload.revealed", f"{actor.name} revealed {_named(of)}", actor=actor, reason=why[:LONGEST])
 
 
 def _named(of: Event | Command) -> str:
@@ -62,7 +34,3 @@ def _named(of: Event | Command) -> str:
 
 def _clean(text: str) -> str:
     return text.replace("\x00", "").strip()
-
-
-def _write(entry: Entry) -> JournalEntry:
-    return write([entry])[0]

@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.db.models import Model
 from django.utils import timezone
 
 from integrations.journal.actor import Actor
-from integrations.models import JournalEntry
+from integrations.models import Connection, JournalEntry, Lane, Record
 from integrations.workflow.rows import insert_rows
 
 NOBODY = Actor(None, "")
@@ -33,6 +34,56 @@ class Entry:
     reason: str = ""
     address: str = ""
     at: datetime | None = None
+
+
+def about(
+    subject: Model,
+    lane: str,
+    action: str,
+    summary: str,
+    *,
+    at: Model | None = None,
+    outcome: str = "",
+    data: dict[str, Any] | None = None,
+    actor: Actor | None = None,
+    reason: str = "",
+) -> Entry:
+    """Return an entry about a row, with the tenant, environment, connection and record that `at` names.
+
+    `at` is the row itself unless another one is given, as for what only hangs on a connection.
+    """
+    place: Any = at or subject
+    return Entry(
+        tenant_id=place.tenant_id,
+        environment=place.environment,
+        connection_id=place.pk if isinstance(place, Connection) else getattr(place, "connection_id", None),
+        record_id=place.pk if isinstance(place, Record) else getattr(place, "record_id", None),
+        lane=lane,
+        action=action,
+        summary=summary,
+        outcome=outcome,
+        subject_type=str(subject._meta.model_name),
+        subject_id=subject.pk,
+        data=data or {},
+        actor=actor,
+        reason=reason,
+    )
+
+
+def write_act(
+    subject: Model,
+    action: str,
+    summary: str,
+    *,
+    actor: Actor,
+    reason: str = "",
+    outcome: str = "",
+    data: dict[str, Any] | None = None,
+    at: Model | None = None,
+) -> JournalEntry:
+    """Insert what somebody did to a row, as `about` places it; call inside the transaction of the change."""
+    entry = about(subject, Lane.PEOPLE, action, summary, at=at, outcome=outcome, data=data, actor=actor, reason=reason)
+    return write([entry])[0]
 
 
 class Line(NamedTuple):

@@ -1,12 +1,13 @@
 """Asking the provider how things stand now, to compare: one record, or a whole connection."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
+from integrations.journal.write import about, write, write_act
 from integrations.models import Connection, Lane, Record, Reference, Run, RunKind, Stream, WorkState
 from integrations.workflow import runs
 from integrations.workflow.errors import Refusal
@@ -54,7 +55,9 @@ def _check(record: Record, references: Sequence[Reference], connection: Connecti
         asked_by=actor.name,
         reason=reason,
     )
-    _note(run, actor, reason, "record.check_asked", f"{actor.name} asked for a check at {connection.name}", record.pk)
+    summary = f"{actor.name} asked for a check at {connection.name}"
+    asked = about(run, Lane.PEOPLE, "record.check_asked", summary, actor=actor, reason=reason)
+    write([replace(asked, record_id=record.pk)])
     after_commit(RUNS)
     return run
 
@@ -76,30 +79,10 @@ def check_connection(connection: Connection, *, actor: Actor, reason: str = "") 
     if not planned:
         raise Refusal(f"A check of {connection.name} is under way already.")
     summary = f"{actor.name} asked for a check of {connection.name}: {', '.join(str(r.stream) for r in planned)}"
-    _note(planned[0], actor, reason, "connection.check_asked", summary, None)
+    write_act(planned[0], "connection.check_asked", summary, actor=actor, reason=reason)
     return planned
 
 
 def _refuse_disabled(connection: Connection) -> None:
     if connection.disabled_at:
         raise Refusal(f"{connection.name} is disabled. Enable it first.")
-
-
-def _note(run: Run, actor: Actor, reason: str, action: str, summary: str, record_id: int | None) -> None:
-    write(
-        [
-            Entry(
-                tenant_id=run.tenant_id,
-                environment=run.environment,
-                connection_id=run.connection_id,
-                record_id=record_id,
-                lane=Lane.PEOPLE,
-                action=action,
-                summary=summary,
-                subject_type="run",
-                subject_id=run.pk,
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )

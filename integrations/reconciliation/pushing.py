@@ -9,8 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Command, Copy, CopyState, Drift, Lane, Outcome, Record, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Command, Copy, CopyState, Drift, Outcome, Record, WorkState
 from integrations.models.drift import EXISTENCE
 from integrations.providers import get_adapter
 from integrations.reconciliation.copied import expected_of
@@ -120,20 +120,8 @@ def export_again(copy: Copy, *, actor: Actor, reason: str) -> Copy:
     else:
         _refuse_flying(held)
     _again(held)
-    entry = Entry(
-        tenant_id=held.tenant_id,
-        environment=held.environment,
-        connection_id=held.connection_id,
-        record_id=held.record_id,
-        lane=Lane.PEOPLE,
-        action="export.asked_again",
-        summary=f"{actor.name} had it exported to {held.connection.name} again",
-        subject_type="record",
-        subject_id=held.record_id,
-        actor=actor,
-        reason=reason,
-    )
-    write([entry])
+    words = f"{actor.name} had it exported to {held.connection.name} again"
+    write_act(held.record, "export.asked_again", words, at=held, actor=actor, reason=reason)
     after_commit(EXPORTS)
     return held
 

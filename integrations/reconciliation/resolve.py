@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from integrations.canonical import DELETED, KINDS
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
+from integrations.journal.write import about, write
 from integrations.models import (
     Cause,
     DecisionWord,
@@ -241,24 +241,17 @@ def _settle(rows: Sequence[Drift], status: str, actor: Actor, reason: str) -> No
 
 def _note(rows: Sequence[Drift], action: str, outcome: str, actor: Actor, reason: str) -> None:
     write(
-        [
-            Entry(
-                tenant_id=drift.tenant_id,
-                environment=drift.environment,
-                connection_id=drift.connection_id,
-                record_id=drift.record_id,
-                lane=Lane.PEOPLE,
-                action=action,
-                summary=f"{actor.name}: {outcome} for {drift.field.replace('_', ' ')} of {drift.external_id}",
-                outcome=outcome,
-                subject_type="drift",
-                subject_id=drift.pk,
-                data={"field": drift.field},
-                actor=actor,
-                reason=reason,
-            )
-            for drift in rows
-        ]
+        about(
+            drift,
+            Lane.PEOPLE,
+            action,
+            f"{actor.name}: {outcome} for {drift.field.replace('_', ' ')} of {drift.external_id}",
+            outcome=outcome,
+            data={"field": drift.field},
+            actor=actor,
+            reason=reason,
+        )
+        for drift in rows
     )
 
 
@@ -270,25 +263,17 @@ def _note_change(
     moved = f"{before} → {record.state}" if before != record.state else "Changed to theirs"
     unusual = "" if legal else ". By itself this is not a legal step; a person decided it"
     shown = [[n, *(("personal", "personal") if n in kind.sensitive else pair)] for n, *pair in changes]
-    write(
-        [
-            Entry(
-                tenant_id=record.tenant_id,
-                environment=record.environment,
-                connection_id=drift.connection_id,
-                record_id=record.pk,
-                lane=Lane.STATE,
-                action="record.changed",
-                summary=f"{moved}. Caused by accepting theirs{unusual}",
-                outcome=record.state,
-                subject_type="drift",
-                subject_id=drift.pk,
-                data={"changes": shown, "cause": "reconciliation", "mapping": record.mapping_id, "legal": legal},
-                actor=actor,
-                reason=reason,
-            )
-        ]
+    entry = about(
+        drift,
+        Lane.STATE,
+        "record.changed",
+        f"{moved}. Caused by accepting theirs{unusual}",
+        outcome=record.state,
+        data={"changes": shown, "cause": "reconciliation", "mapping": record.mapping_id, "legal": legal},
+        actor=actor,
+        reason=reason,
     )
+    write([entry])
 
 
 def close_equal(record_ids: Iterable[int]) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from integrations.failures import grouping
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, append, write
+from integrations.journal.write import Entry, about, append, write
 from integrations.models import Command, Connection, Lane, Outcome, Record, Transition, WorkState
 from integrations.providers import get_adapter
 from integrations.providers.base import ActionSpec
@@ -323,18 +323,6 @@ def entry_of(
     reason: str = "",
 ) -> Entry:
     """Return the journal's line of something that happened to a command."""
-    return Entry(
-        tenant_id=command.tenant_id,
-        environment=command.environment,
-        connection_id=command.connection_id,
-        record_id=command.record_id,
-        lane=lane,
-        action=action,
-        summary=summary,
-        outcome=outcome or command.outcome,
-        subject_type="command",
-        subject_id=command.pk,
-        data={"command": command.pk, "operation_id": command.operation_id, **(data or {})},
-        actor=actor,
-        reason=reason,
-    )
+    outcome = outcome or command.outcome
+    data = {"command": command.pk, "operation_id": command.operation_id, **(data or {})}
+    return about(command, lane, action, summary, outcome=outcome, data=data, actor=actor, reason=reason)

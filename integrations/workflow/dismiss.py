@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from integrations.failures import grouping
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Event, Lane, Run, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Event, Run, WorkState
 from integrations.workflow import stuck
 from integrations.workflow.errors import Refusal
 
@@ -26,26 +26,9 @@ def dismiss(work: Event | Run, *, actor: Actor, reason: str) -> None:
     held.state, held.finished_at = WorkState.DISMISSED, timezone.now()
     held.save(update_fields=["state", "finished_at"])
     is_event = isinstance(work, Event)
-    failures = grouping.open_failures_of(**{"events" if is_event else "runs": [held.pk]})
-    grouping.resolve(failures, f"Dismissed by {actor.name}")
-    what = held.event_type if is_event else f"the run R-{held.pk}"
-    write(
-        [
-            Entry(
-                tenant_id=held.tenant_id,
-                environment=held.environment,
-                connection_id=held.connection_id,
-                record_id=held.record_id if is_event else None,
-                lane=Lane.PEOPLE,
-                action="event.dismissed" if is_event else "run.dismissed",
-                summary=f"{actor.name} dismissed {what}; its evidence stays",
-                outcome="dismissed",
-                subject_type="event" if is_event else "run",
-                subject_id=held.pk,
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )
+    noun, what = ("event", held.event_type) if is_event else ("run", f"the run R-{held.pk}")
+    grouping.resolve(grouping.open_failures_of(**{f"{noun}s": [held.pk]}), f"Dismissed by {actor.name}")
+    words = f"{actor.name} dismissed {what}; its evidence stays"
+    write_act(held, f"{noun}.dismissed", words, outcome="dismissed", actor=actor, reason=reason)
     if is_event and held.record_id:
         stuck.recompute([held.record_id])

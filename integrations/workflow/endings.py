@@ -5,7 +5,7 @@ from django.utils import timezone
 
 from integrations.failures import grouping
 from integrations.failures.categories import Fault
-from integrations.journal.write import Entry, write
+from integrations.journal.write import Entry, about, write
 from integrations.models import Lane, Reference, Run, RunKind, Stream, WorkState
 from integrations.workflow.schedules import next_after
 from integrations.workflow.wake import RUNS, after_commit
@@ -119,15 +119,6 @@ def _name(run: Run) -> str:
 
 def entry(run: Run, action: str, summary: str, outcome: str) -> Entry:
     """Return a line of the journal about a run."""
-    return Entry(
-        tenant_id=run.tenant_id,
-        environment=run.environment,
-        connection_id=run.connection_id,
-        lane=Lane.RECONCILIATION if run.kind in (RunKind.RECONCILE, RunKind.SCAN) else Lane.EVENTS,
-        action=action,
-        summary=summary,
-        outcome=outcome,
-        subject_type="run",
-        subject_id=run.pk,
-        data={"items": run.items, "pages": run.pages, "changed": run.changed, "asked_by": run.asked_by},
-    )
+    lane = Lane.RECONCILIATION if run.kind in (RunKind.RECONCILE, RunKind.SCAN) else Lane.EVENTS
+    data = {name: getattr(run, name) for name in ("items", "pages", "changed", "asked_by")}
+    return about(run, lane, action, summary, outcome=outcome, data=data)

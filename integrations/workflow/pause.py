@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from integrations.journal import history
 from integrations.journal.actor import ENGINE, Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Command, Connection, Event, Lane, Run, Stream, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Command, Connection, Event, Run, Stream, WorkState
 from integrations.workflow.errors import Refusal
 from integrations.workflow.wake import COMMANDS, EVENTS, RUNS, after_commit
 
@@ -181,22 +181,5 @@ def _connection(held: Any) -> Connection:
 
 
 def _write(held: Any, actor: Actor, act: str, summary: str, reason: str) -> None:
-    connection = _connection(held)
     noun = "stream" if isinstance(held, Stream) else "connection"
-    write(
-        [
-            Entry(
-                tenant_id=connection.tenant_id,
-                environment=connection.environment,
-                connection_id=connection.pk,
-                lane=Lane.PEOPLE,
-                action=f"{noun}.{act}",
-                summary=summary,
-                outcome=act,
-                subject_type=noun,
-                subject_id=held.pk,
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )
+    write_act(held, f"{noun}.{act}", summary, at=_connection(held), outcome=act, actor=actor, reason=reason)

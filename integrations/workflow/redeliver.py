@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from integrations.failures import grouping
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Delivery, Lane, Subscription, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Delivery, Subscription, WorkState
 from integrations.workflow.errors import Refusal
 from integrations.workflow.wake import DELIVERIES, after_commit
 
@@ -45,22 +45,14 @@ def replay_failed(subscription: Subscription, *, since: datetime | None, actor: 
     if not count:
         raise Refusal("There is none any more. Look at the list again.")
     when = f" made since {since:%Y-%m-%d %H:%M} UTC" if since else ""
-    write(
-        [
-            Entry(
-                tenant_id=held.tenant_id,
-                environment=held.environment,
-                lane=Lane.PEOPLE,
-                action="delivery.replayed",
-                summary=f"{actor.name} replayed {count:,} deliveries to {held}{when}",
-                outcome="replayed",
-                subject_type="subscription",
-                subject_id=held.pk,
-                data={"count": count, "since": since.isoformat() if since else None},
-                actor=actor,
-                reason=reason,
-            )
-        ]
+    write_act(
+        held,
+        "delivery.replayed",
+        f"{actor.name} replayed {count:,} deliveries to {held}{when}",
+        outcome="replayed",
+        data={"count": count, "since": since.isoformat() if since else None},
+        actor=actor,
+        reason=reason,
     )
     return count
 
@@ -99,22 +91,5 @@ def _locked(delivery: Delivery, reason: str) -> Delivery:
 
 
 def _note(held: Delivery, act: str, summary: str, actor: Actor, reason: str) -> None:
-    write(
-        [
-            Entry(
-                tenant_id=held.tenant_id,
-                environment=held.environment,
-                connection_id=held.connection_id,
-                record_id=held.record_id,
-                lane=Lane.PEOPLE,
-                action=f"delivery.{act}",
-                summary=summary,
-                outcome=act,
-                subject_type="delivery",
-                subject_id=held.pk,
-                data={"topic": held.message.topic, "subscription": held.subscription_id},
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )
+    data = {"topic": held.message.topic, "subscription": held.subscription_id}
+    write_act(held, f"delivery.{act}", summary, outcome=act, data=data, actor=actor, reason=reason)

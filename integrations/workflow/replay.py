@@ -10,8 +10,8 @@ from django.utils import timezone
 from integrations.boundary.mapping import Traced
 from integrations.failures.categories import Fault
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import DecisionWord, Event, Lane, Mapping, RunKind, WorkState
+from integrations.journal.write import write_act
+from integrations.models import DecisionWord, Event, Mapping, RunKind, WorkState
 from integrations.workflow.belief import Board
 from integrations.workflow.decide import Change, Decision
 from integrations.workflow.errors import Refusal
@@ -135,22 +135,12 @@ def _give_back(event: Event, mapping: Mapping | None) -> None:
 
 def _note(event: Event, planned: Plan, actor: Actor, reason: str) -> None:
     version = f", by {planned.mapping}" if planned.mapping else ""
-    write(
-        [
-            Entry(
-                tenant_id=event.tenant_id,
-                environment=event.environment,
-                connection_id=event.connection_id,
-                record_id=event.record_id,
-                lane=Lane.PEOPLE,
-                action="event.replayed",
-                summary=f"{actor.name} replayed {event.event_type}{version}; planned: {planned.verdict}",
-                outcome="replayed",
-                subject_type="event",
-                subject_id=event.pk,
-                data={"verdict": planned.verdict, "plan": planned.token, "occurred_at": event.occurred_at.isoformat()},
-                actor=actor,
-                reason=reason,
-            )
-        ]
+    write_act(
+        event,
+        "event.replayed",
+        f"{actor.name} replayed {event.event_type}{version}; planned: {planned.verdict}",
+        outcome="replayed",
+        data={"verdict": planned.verdict, "plan": planned.token, "occurred_at": event.occurred_at.isoformat()},
+        actor=actor,
+        reason=reason,
     )

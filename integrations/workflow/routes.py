@@ -12,8 +12,8 @@ from django.utils import timezone
 from integrations.canonical import KINDS
 from integrations.journal import history
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Copy, CopyState, Lane, Record, Route, Run, RunKind, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Connection, Copy, CopyState, Record, Route, Run, RunKind, WorkState
 from integrations.providers import get_adapter
 from integrations.workflow import copies, runs
 from integrations.workflow.errors import Refusal
@@ -269,19 +269,4 @@ def _locked(route: Route) -> Route:
 
 
 def _note(route: Route, action: str, summary: str, actor: Actor, reason: str) -> None:
-    write(
-        [
-            Entry(
-                tenant_id=route.tenant_id,
-                environment=route.environment,
-                connection_id=route.target_id,
-                lane=Lane.PEOPLE,
-                action=action,
-                summary=summary,
-                subject_type="route",
-                subject_id=route.pk,
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )
+    write_act(route, action, summary, at=route.target, actor=actor, reason=reason)

@@ -9,8 +9,8 @@ from django.utils import timezone
 from integrations.configuration.reach import lacking
 from integrations.failures.categories import Category
 from integrations.journal.actor import ENGINE, Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Connection, Lane, Run, RunKind, Stream, WorkState
+from integrations.journal.write import write_act
+from integrations.models import Connection, Run, RunKind, Stream, WorkState
 from integrations.workflow.errors import Refusal
 from integrations.workflow.schedules import next_after
 from integrations.workflow.wake import RUNS, after_commit
@@ -44,22 +44,8 @@ def _ask(stream: Stream, *, actor: Actor, reason: str, kind: str = "") -> Run:
     try:
         with transaction.atomic():
             run = plan(stream, asked_by=actor.name, reason=reason, kind=kind)
-            write(
-                [
-                    Entry(
-                        tenant_id=run.tenant_id,
-                        environment=run.environment,
-                        connection_id=run.connection_id,
-                        lane=Lane.PEOPLE,
-                        action="stream.run_asked",
-                        summary=f"{actor.name} asked for a {run.get_kind_display()} of {stream.title}",
-                        subject_type="run",
-                        subject_id=run.pk,
-                        actor=actor,
-                        reason=reason,
-                    )
-                ]
-            )
+            words = f"{actor.name} asked for a {run.get_kind_display()} of {stream.title}"
+            write_act(run, "stream.run_asked", words, actor=actor, reason=reason)
     except IntegrityError as error:
         raise Refusal(f"A run over {stream.title} is under way already.") from error
     return run
@@ -161,22 +147,8 @@ def cancel(run: Run, *, actor: Actor, reason: str = "") -> None:
     if held.state != WorkState.LEASED:
         held.state, held.finished_at = WorkState.DISMISSED, held.cancelled_at
     held.save(update_fields=["cancelled_at", "state", "finished_at"])
-    write(
-        [
-            Entry(
-                tenant_id=held.tenant_id,
-                environment=held.environment,
-                connection_id=held.connection_id,
-                lane=Lane.PEOPLE,
-                action="run.cancelled",
-                summary=f"{actor.name} cancelled the {held.get_kind_display()} R-{held.pk}; what it brought stays",
-                subject_type="run",
-                subject_id=held.pk,
-                actor=actor,
-                reason=reason,
-            )
-        ]
-    )
+    words = f"{actor.name} cancelled the {held.get_kind_display()} R-{held.pk}; what it brought stays"
+    write_act(held, "run.cancelled", words, actor=actor, reason=reason)
 
 
 def open_runs(connection: Connection) -> "list[Run]":

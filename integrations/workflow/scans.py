@@ -15,8 +15,8 @@ from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.health import rates
 from integrations.journal.actor import Actor
-from integrations.journal.write import Entry, write
-from integrations.models import Event, Lane, Reference, Run, RunKind, Stream, WorkState
+from integrations.journal.write import write, write_act
+from integrations.models import Event, Reference, Run, RunKind, Stream, WorkState
 from integrations.workflow import endings
 from integrations.workflow.errors import Refusal
 from integrations.workflow.wake import RUNS, after_commit
@@ -154,22 +154,13 @@ def release(run: Run, *, actor: Actor, reason: str) -> None:
     found.category, found.finished_at = "", None
     found.save(update_fields=["targets", "released_by", "state", "due_at", "category", "finished_at"])
     grouping.resolve(grouping.open_failures_of(runs=[found.pk]), f"{actor.name} let it go on")
-    write(
-        [
-            Entry(
-                tenant_id=found.tenant_id,
-                environment=found.environment,
-                connection_id=found.connection_id,
-                lane=Lane.PEOPLE,
-                action="run.released",
-                summary=f"{actor.name} let the scan R-{found.pk} ask for each of {found.missing:,} missing objects",
-                subject_type="run",
-                subject_id=found.pk,
-                data={"missing": found.missing, "held": found.held},
-                actor=actor,
-                reason=reason,
-            )
-        ]
+    write_act(
+        found,
+        "run.released",
+        f"{actor.name} let the scan R-{found.pk} ask for each of {found.missing:,} missing objects",
+        data={"missing": found.missing, "held": found.held},
+        actor=actor,
+        reason=reason,
     )
     after_commit(RUNS)
 

@@ -173,6 +173,14 @@ def get_visible(queryset: VisibleQuerySet[M], user: User, **lookup: Any) -> M:
         raise Http404 from missing
 
 
+def find_here(request: Any, rows: VisibleQuerySet[M], pk: int, action: str = "") -> M:
+    """Return one row of the space: Http404 where it is hidden or absent, `Forbidden` without `action` there."""
+    found: Any = get_visible(rows, request.user, pk=pk, **request.space.here)
+    if action:
+        require(request.user, action, tenant_id=found.tenant_id, connection_id=getattr(found, "connection_id", None))
+    return found  # type: ignore[no-any-return]
+
+
 P = ParamSpec("P")
 
 

@@ -1,7 +1,7 @@
 """Pages of lists whose order is the id, the newest first: an address holds the id where a page begins."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -34,12 +34,7 @@ def page(
 ) -> Newest[T]:
     """Return the page that `after` or `before` names; what cannot be read is the beginning."""
     after, before = id_of(query.get("after", "")), id_of(query.get("before", ""))
-    rows = rows.order_by("id" if before else "-id")
-    if before:
-        rows = rows.filter(pk__gt=before)
-    elif after:
-        rows = rows.filter(pk__lt=after)
-    found = list(rows[: size + 1])
+    found = list(_from(rows, after, before)[: size + 1])
     more, found = len(found) > size, found[:size]
     if before:
         found.reverse()
@@ -47,3 +42,18 @@ def page(
         return Newest([])
     newer = pk(found[0]) if (more if before else after) else 0
     return Newest(found, newer, pk(found[-1]) if before or more else 0)
+
+
+def first_of_each(rows: "QuerySet[Any]", field: str, values: Sequence[str], query: QueryDict, size: int) -> "list[int]":
+    """Return the ids among which the page of several values is: an index holds the rows of each in order."""
+    after, before = id_of(query.get("after", "")), id_of(query.get("before", ""))
+    parts = [_from(rows.filter(**{field: value}), after, before) for value in values]
+    keys = [part.values_list("pk", flat=True)[: size + 1] for part in parts]
+    return list(keys[0].union(*keys[1:], all=True))
+
+
+def _from(rows: "QuerySet[Any, T]", after: int, before: int) -> "QuerySet[Any, T]":
+    """Return the rows from a place on, in the order in which they have to be read."""
+    if before:
+        return rows.filter(pk__gt=before).order_by("id")
+    return (rows.filter(pk__lt=after) if after else rows).order_by("-id")

@@ -6,11 +6,14 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods
 
 from integrations.workflow.errors import Refusal
 
+#: A view that asks, and takes the answer.
+GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 #: What a reason may be long.
 LONGEST = 500
 
@@ -66,6 +69,11 @@ def ask(request: Any, question: Question, do: Callable[[str], str]) -> HttpRespo
         return question.shown(request, error=str(refusal), reason=reason)
     messages.success(request, said)
     return redirect(question.back_url)
+
+
+def filled(request: Any) -> QueryDict | None:
+    """Return what was filled in, None where the form is only shown."""
+    return request.POST if request.method == "POST" else None
 
 
 def reason_of(request: Any) -> str:

@@ -30,6 +30,11 @@ class Space:
         return self.tenant.slug, self.environment
 
     @property
+    def here(self) -> dict[str, Any]:
+        """What a row of this space has, as a query asks for it."""
+        return {"tenant": self.tenant, "environment": self.environment}
+
+    @property
     def url(self) -> str:
         return reverse("overview", args=self.args)
 

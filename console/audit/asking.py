@@ -143,7 +143,7 @@ def _record(request: Any, text: str, misread: list[str]) -> int | None:
     if not text:
         return None
     space = request.space
-    visible = Record.objects.visible_to(request.user).filter(tenant=space.tenant, environment=space.environment)
+    visible = Record.objects.visible_to(request.user).filter(**space.here)
     if text.isascii() and text.isdigit() and len(text) < 19:
         found = visible.filter(pk=int(text)).values_list("pk", flat=True).first()
     else:

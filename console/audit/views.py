@@ -11,14 +11,15 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from console.access import SEE, in_space
 from console.audit import rows as shaping
 from console.audit.asking import Asked, asked, reach
 from console.audit.download import download
 from console.context import may_here, where
-from console.questions import reason_of
+from console.newest import Newest, id_of
+from console.questions import GET_OR_POST, reason_of
 from console.wording import count
 from integrations.journal import export as exports
 from integrations.journal import select
@@ -43,8 +44,8 @@ def audit(request: Any) -> HttpResponse:
     """Show the journal of this space, newest first: the page, or its entries for htmx."""
     wanted = asked(request, request.GET)
     newest = Checkpoint.objects.order_by("-number").first()
-    found, place = _page(request, wanted)
-    shown = shaping.rows_of(request, found[:SIZE] if found else [], newest)
+    cut = _page(request, wanted)
+    shown = shaping.rows_of(request, cut.rows if cut else [], newest)
     context = {
         "asked": wanted,
         "tabs": _tabs(request, wanted),
@@ -52,9 +53,9 @@ def audit(request: Any) -> HttpResponse:
         "keep": [("view", request.GET.get("view", ""))],
         "days": shaping.days(shown),
         "rows": shown,
-        "too_slow": found is None,
+        "cut": cut,
+        "too_slow": cut is None,
         "sealed_to": newest,
-        **place,
     }
     if not request.htmx:
         context |= _seal(request, newest)
@@ -65,23 +66,22 @@ def audit(request: Any) -> HttpResponse:
     return response
 
 
-def _page(request: Any, wanted: Asked) -> tuple[list[JournalEntry] | None, dict[str, Any]]:
-    """Return one page of entries, None when no index helped, and where its neighbours begin."""
-    older, newer = (_cursor(request.GET.get(name, "")) for name in ("after", "before"))
+def _page(request: Any, wanted: Asked) -> Newest[JournalEntry] | None:
+    """Return one page of entries, None when no index helped."""
+    older, newer = (id_of(request.GET.get(name, "")) for name in ("after", "before"))
+    going_back = bool(newer and not older)
+    edge = {"after": newer} if going_back else {"before": older or None}
     try:
         with patience():
-            found = select.page(wanted.selection, size=SIZE + 1, before=older, after=None if older else newer)
+            found = select.page(wanted.selection, size=SIZE + 1, **edge)
     except OperationalError:
-        return None, {"newer_id": "", "older_id": ""}
+        return None
     more = len(found) > SIZE
-    going_back = older is None and newer is not None
-    if going_back and more:
-        found = found[1:]
-    page = found[:SIZE]
-    ends = (page[0].pk, page[-1].pk) if page else ("", "")
-    has_newer = more if going_back else older is not None
-    has_older = True if going_back else more
-    return page, {"newer_id": ends[0] if has_newer else "", "older_id": ends[1] if has_older else ""}
+    page = found[1:] if going_back and more else found[:SIZE]
+    if not page:
+        return Newest([])
+    has_newer = more if going_back else bool(older)
+    return Newest(page, page[0].pk if has_newer else 0, page[-1].pk if going_back or more else 0)
 
 
 @contextmanager
@@ -91,10 +91,6 @@ def patience() -> Iterator[None]:
         cursor.execute("SELECT set_config('statement_timeout', %s, true)", [str(PATIENCE)])
         yield
         cursor.execute("SELECT set_config('statement_timeout', '0', true)")
-
-
-def _cursor(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
 def _tabs(request: Any, wanted: Asked) -> list[dict[str, Any]]:
@@ -186,7 +182,7 @@ def public_key(request: Any) -> HttpResponse:
     return HttpResponse(f"{text}\n" if text else "No key is known here.\n", content_type="text/plain; charset=utf-8")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@GET_OR_POST
 @in_space("export")
 def exported(request: Any) -> HttpResponse:
     """Export the entries that the address chooses, and show what was exported before."""
@@ -219,7 +215,7 @@ def _make(request: Any, wanted: Asked) -> HttpResponse:
 
 def _exports(request: Any, wanted: Asked, error: str = "") -> HttpResponse:
     space = request.space
-    past = Export.objects.visible_to(request.user).filter(tenant=space.tenant, environment=space.environment)
+    past = Export.objects.visible_to(request.user).filter(**space.here)
     if reach(request, "export") is not None:
         past = Export.objects.filter(tenant=space.tenant, environment=space.environment, asked_by_id=request.user.pk)
     try:

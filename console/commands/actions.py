@@ -1,25 +1,22 @@
 """What people do with a command: each asks once, says what it will do, and is done by the engine."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from console import revealing
-from console.access import in_space, require
+from console.access import in_space
 from console.commands import acts, page, telling
 from console.commands.forms import SEND, THERE, ResolveForm
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from integrations.models import Command, Outcome
 from integrations.workflow import commands
 
 WHO_READS = "Kept in the journal with your name, on the timeline of its record."
-GET_OR_POST = require_http_methods(["GET", "POST"])
 
 
 @never_cache
@@ -27,7 +24,7 @@ GET_OR_POST = require_http_methods(["GET", "POST"])
 @in_space("reveal")
 def reveal(request: Any, pk: int) -> HttpResponse:
     """Ask for a reason, and show what was sent and came back with its personal data: this once, journaled."""
-    found = _find(request, pk, "reveal")
+    found = page.find(request, pk, "reveal")
 
     def show() -> HttpResponse:
         return render(request, "commands/command.html", page.gather(request, found, revealed=True) | {"revealed": True})
@@ -42,19 +39,17 @@ def reveal(request: Any, pk: int) -> HttpResponse:
 @in_space(acts.COMMAND)
 def retry(request: Any, pk: int) -> HttpResponse:
     """Let a waiting command take its next step now."""
-    found = _find(request, pk, acts.COMMAND)
+    found = page.find(request, pk, acts.COMMAND)
     again = "It is sent again under the same operation id, or looked for first where its outcome is unknown."
     return _ask(
         request,
         found,
         commands.retry_now,
-        Words(
-            question=f"Try “{found.summary}” now?",
-            text=f"{again} Nothing else moves up.",
-            act="Try 1 command now",
-            keep="Let it wait",
-            said="Asked for; it goes out next",
-        ),
+        question=f"Try “{found.summary}” now?",
+        text=f"{again} Nothing else moves up.",
+        act="Try 1 command now",
+        keep="Let it wait",
+        said="Asked for; it goes out next",
     )
 
 
@@ -62,7 +57,7 @@ def retry(request: Any, pk: int) -> HttpResponse:
 @in_space(acts.COMMAND)
 def look(request: Any, pk: int) -> HttpResponse:
     """Have the provider searched for what a command did."""
-    found = _find(request, pk, acts.COMMAND)
+    found = page.find(request, pk, acts.COMMAND)
     name, thing = found.connection.name, telling.thing(found)
     accepted = found.outcome == Outcome.ACCEPTED
     then = (
@@ -74,13 +69,11 @@ def look(request: Any, pk: int) -> HttpResponse:
         request,
         found,
         commands.look_for_effect,
-        Words(
-            question=f"Look for 1 {thing} in {name}?",
-            text=f"{name} is asked whether it holds what this command was to do. {then}",
-            act=f"Look for 1 {thing}",
-            keep="Leave it as it is",
-            said=f"{name} is asked; the page shows what it says",
-        ),
+        question=f"Look for 1 {thing} in {name}?",
+        text=f"{name} is asked whether it holds what this command was to do. {then}",
+        act=f"Look for 1 {thing}",
+        keep="Leave it as it is",
+        said=f"{name} is asked; the page shows what it says",
     )
 
 
@@ -88,7 +81,7 @@ def look(request: Any, pk: int) -> HttpResponse:
 @in_space(acts.COMMAND)
 def send(request: Any, pk: int) -> HttpResponse:
     """Send a command again, under its own operation id."""
-    found = _find(request, pk, acts.COMMAND)
+    found = page.find(request, pk, acts.COMMAND)
     unknown = found.outcome == Outcome.UNKNOWN
     safe = (
         "Its first try may have had its effect: the very same request is repeated under the same key while "
@@ -100,13 +93,11 @@ def send(request: Any, pk: int) -> HttpResponse:
         request,
         found,
         commands.send_again,
-        Words(
-            question=f"Send “{found.summary}” again, under {found.operation_id}?",
-            text=safe,
-            act="Send 1 command again",
-            keep="Send nothing",
-            said="It goes out again under the same operation id",
-        ),
+        question=f"Send “{found.summary}” again, under {found.operation_id}?",
+        text=safe,
+        act="Send 1 command again",
+        keep="Send nothing",
+        said="It goes out again under the same operation id",
     )
 
 
@@ -114,20 +105,18 @@ def send(request: Any, pk: int) -> HttpResponse:
 @in_space(acts.COMMAND)
 def cancel(request: Any, pk: int) -> HttpResponse:
     """Let a command go that had no effect."""
-    found = _find(request, pk, acts.COMMAND)
+    found = page.find(request, pk, acts.COMMAND)
     name = found.connection.name
     return _ask(
         request,
         found,
         commands.cancel,
-        Words(
-            question=f"Cancel “{found.summary}”?",
-            text=f"It is never sent, and {name} stays as it is. This cannot be undone: a new command needs a new id.",
-            act="Cancel 1 command",
-            keep="Keep it",
-            said="Cancelled; nothing is sent",
-            danger=True,
-        ),
+        question=f"Cancel “{found.summary}”?",
+        text=f"It is never sent, and {name} stays as it is. This cannot be undone: a new command needs a new id.",
+        act="Cancel 1 command",
+        keep="Keep it",
+        said="Cancelled; nothing is sent",
+        danger=True,
     )
 
 
@@ -135,11 +124,11 @@ def cancel(request: Any, pk: int) -> HttpResponse:
 @in_space(acts.RESOLVE)
 def resolve(request: Any, pk: int) -> HttpResponse:
     """Close a command by what a person found out: its effect is there, or it is not."""
-    found = _find(request, pk, acts.RESOLVE)
+    found = page.find(request, pk, acts.RESOLVE)
     may_send = request.user.powers.may(
         acts.COMMAND, tenant_id=found.tenant_id, connection_id=found.connection_id
     ) and found.outcome in (Outcome.UNKNOWN, Outcome.FAILED)
-    form = ResolveForm(request.POST if request.method == "POST" else None, command=found, may_send=may_send)
+    form = ResolveForm(filled(request), command=found, may_send=may_send)
 
     def do(reason: str) -> str:
         how = form.cleaned_data["how"]
@@ -162,42 +151,26 @@ def resolve(request: Any, pk: int) -> HttpResponse:
     return ask(request, question, do)
 
 
-@dataclass(frozen=True)
-class Words:
-    """What is asked before an act, and what is said after it."""
-
-    question: str
-    text: str
-    act: str
-    keep: str
-    said: str
-    danger: bool = False
-
-
-def _ask(request: Any, found: Command, do: Callable[..., Command], words: Words) -> HttpResponse:
-    """Ask once, with a reason; then let the engine do it."""
+def _ask(
+    request: Any,
+    found: Command,
+    do: Callable[..., Command],
+    *,
+    question: str,
+    text: str,
+    act: str,
+    keep: str,
+    said: str,
+    danger: bool = False,
+) -> HttpResponse:
+    """Ask once, with a reason; then let the engine do it, and say `said`."""
 
     def done(reason: str) -> str:
         do(found, actor=request.actor, reason=reason)
-        return words.said
+        return said
 
-    question = Question(
-        question=words.question,
-        text=words.text,
-        act=words.act,
-        keep=words.keep,
-        reason=WHO_READS,
-        danger=words.danger,
-        back_url=_url(request, found),
-    )
-    return ask(request, question, done)
-
-
-def _find(request: Any, pk: int, action: str) -> Command:
-    """Return the command, or raise 404 where it is hidden and 403 where this may not be done to it."""
-    found = page.find(request, pk)
-    require(request.user, action, tenant_id=found.tenant_id, connection_id=found.connection_id)
-    return found
+    asked = Question(question, act, _url(request, found), text=text, keep=keep, reason=WHO_READS, danger=danger)
+    return ask(request, asked, done)
 
 
 def _url(request: Any, command: Command) -> str:

@@ -8,14 +8,14 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
-from console.access import in_space, require
+from console.access import find_here, in_space
 from console.commands import acts, beginning
 from console.commands.fields import ContentForm
+from console.connections.views import connection_of
 from console.newest import id_of
-from console.questions import Question, ask
-from console.records import views as records
+from console.questions import GET_OR_POST, Question, ask, filled
 from integrations.models import Breaker, BreakerState, Command, Connection, Environment, Record
 from integrations.providers import get_adapter
 from integrations.providers.base import ActionSpec
@@ -23,7 +23,6 @@ from integrations.workflow import commands
 from integrations.workflow.errors import Refusal
 
 WHO_READS = "Kept with the command and in the journal, with your name."
-GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 _MADE_HERE: Final = re.compile(r"op_[0-9a-f]{20}")
 
 
@@ -51,7 +50,7 @@ def new(request: Any, pk: int, action: str, operation: str) -> HttpResponse:
     if request.method != "POST" and (known := _known(request, operation)):
         messages.info(request, "This form was sent already: this command came of it. Nothing was sent twice.")
         return redirect(_url(request, known))
-    typed = request.POST if request.method == "POST" else None
+    typed = filled(request)
     initial = beginning.values(record, connection, spec) if record and typed is None else None
     form = ContentForm(typed, spec=spec, initial=initial)
     question = _question(request, connection, spec, record, operation)
@@ -126,8 +125,7 @@ def _told(connection: Connection, spec: ActionSpec, record: Record | None, *, li
 
 def _asked(request: Any, pk: int, action: str) -> tuple[Connection, ActionSpec]:
     """Return the connection and its action: 404 where either is hidden or absent, 403 where it may not be asked."""
-    connection: Connection = request.space.connection(pk)
-    require(request.user, acts.COMMAND, tenant_id=connection.tenant_id, connection_id=connection.pk)
+    connection = connection_of(request, pk, acts.COMMAND)
     spec = get_adapter(connection.provider).actions.get(action)
     if spec is None:
         raise Http404
@@ -137,7 +135,7 @@ def _asked(request: Any, pk: int, action: str) -> tuple[Connection, ActionSpec]:
 def _record(request: Any) -> Record | None:
     """Return the record that the form was opened from; raises Http404 for one that is hidden."""
     named = request.GET.get("record", "")
-    return records.find_plain(request, id_of(named)) if named else None
+    return find_here(request, Record.objects.all(), id_of(named)) if named else None
 
 
 def _known(request: Any, operation: str) -> Command | None:

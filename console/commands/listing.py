@@ -1,6 +1,6 @@
 """The list of commands: intent, newest first, by what is believed of it, state, action, connection, record or id."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -97,18 +97,9 @@ def page(
     for name in ("state", "outcome"):
         chosen = asking.filters[name].chosen
         if len(chosen) > 1:
-            rows = visible.filter(pk__in=_first_of_each(rows, name, chosen, query))
+            rows = visible.filter(pk__in=newest.first_of_each(rows, name, chosen, query, SIZE))
             break
     return newest.page(rows.select_related("record", "connection"), query, SIZE)
-
-
-def _first_of_each(rows: "QuerySet[Command]", name: str, chosen: Sequence[str], query: QueryDict) -> list[int]:
-    """Return the ids among which the page is: an index holds each state's commands in order, and not several's."""
-    found: list[int] = []
-    for value in chosen:
-        part = newest.page(rows.filter(**{name: value}).only("pk"), query, SIZE + 1)
-        found += [row.pk for row in part.rows]
-    return found
 
 
 def tabs(asking: Asking, visible: "QuerySet[Command]", url: str) -> list[dict[str, Any]]:

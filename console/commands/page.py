@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from console import values, wording
-from console.access import get_visible
+from console.access import find_here
 from console.commands import acts, exchanges, telling
 from integrations.boundary.redaction import Redacted, mask, redact
 from integrations.canonical import KINDS
@@ -18,11 +18,10 @@ MOST_LINES = 30
 MOST_FAILURES = 5
 
 
-def find(request: Any, pk: int) -> Command:
-    """Return the command that the person may see; raises Http404."""
-    space = request.space
+def find(request: Any, pk: int, action: str = "") -> Command:
+    """Return a command of the space: Http404 where it is hidden, `Forbidden` without `action` at its connection."""
     rows = Command.objects.select_related("connection__breaker", "record__customer", "transition")
-    return get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)
+    return find_here(request, rows, pk, action)
 
 
 def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[str, Any]:

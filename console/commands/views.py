@@ -19,7 +19,7 @@ from integrations.models import Command
 def commands(request: Any) -> HttpResponse:
     """Show the commands that match, newest first: the page, or its results for htmx."""
     space = request.space
-    visible = Command.objects.visible_to(request.user).filter(tenant=space.tenant, environment=space.environment)
+    visible = Command.objects.visible_to(request.user).filter(**space.here)
     asking = listing.Asking.read(request.GET, space.connections)
     context: dict[str, Any] = {
         "asking": asking,

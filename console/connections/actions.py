@@ -6,12 +6,12 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
-from console.access import get_visible, in_space, require
+from console.access import find_here, get_visible, in_space
 from console.connections.forms import UntilForm, settings_form, values_of
 from console.connections.views import connection_of
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.wording import count, exact
 from integrations.configuration import settings as configuration
 from integrations.models import Connection, Run, Stream
@@ -20,7 +20,6 @@ from integrations.workflow import pause as pausing
 from integrations.workflow import runs
 from integrations.workflow.errors import Refusal
 
-GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 WHO_READS = "Shown at the connection, in its history and in the journal."
 
 
@@ -53,7 +52,7 @@ def pause_stream(request: Any, pk: int) -> HttpResponse:
 def _pause(request: Any, target: Connection | Stream) -> HttpResponse:
     name, connection = _name(target), _connection(target)
     waiting = pausing.waiting_count(target)
-    form = UntilForm(request.POST or None)
+    form = UntilForm(filled(request))
 
     def do(reason: str) -> str:
         until = form.cleaned_data["until"]
@@ -197,15 +196,7 @@ def run_all(request: Any, pk: int) -> HttpResponse:
 @in_space("reconcile")
 def cancel_run(request: Any, pk: int) -> HttpResponse:
     """Cancel a run; what it brought stays."""
-    space = request.space
-    run = get_visible(
-        Run.objects.select_related("connection", "stream"),
-        request.user,
-        pk=pk,
-        tenant=space.tenant,
-        environment=space.environment,
-    )
-    require(request.user, "reconcile", tenant_id=run.tenant_id, connection_id=run.connection_id)
+    run = find_here(request, Run.objects.select_related("connection", "stream"), pk, "reconcile")
 
     def do(reason: str) -> str:
         runs.cancel(run, actor=request.actor, reason=reason)
@@ -230,7 +221,7 @@ def edit_settings(request: Any, pk: int) -> HttpResponse:
     connection = connection_of(request, pk, "edit_settings")
     schema = get_adapter(connection.provider).settings_schema
     proposed, text = _proposed(request, connection)
-    form = settings_form(schema, request.POST if request.method == "POST" else None, proposed)
+    form = settings_form(schema, filled(request), proposed)
 
     def do(reason: str) -> str:
         try:

@@ -7,11 +7,11 @@ from django.db import transaction
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from console.access import in_space, require
 from console.connections.forms import settings_form, values_of
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from integrations.configuration import credentials
 from integrations.configuration.connect import connect
 from integrations.configuration.settings import BadSettings
@@ -33,7 +33,7 @@ def choose(request: Any) -> HttpResponse:
     return render(request, "connections/choose.html", {"adapters": [get_adapter(slug) for slug in PROVIDERS]})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@GET_OR_POST
 @in_space("edit_settings")
 def add(request: Any, provider: str) -> HttpResponse:
     """Connect a provider to this tenant in this environment."""
@@ -42,7 +42,7 @@ def add(request: Any, provider: str) -> HttpResponse:
     if provider not in PROVIDERS:
         raise Http404
     adapter = get_adapter(provider)
-    form = connection_form(adapter, request.POST if request.method == "POST" else None)
+    form = connection_form(adapter, filled(request))
     question = Question(
         question=f"Connect {adapter.title} to {space.tenant.name}, {space.environment}",
         text="Nothing is written at the provider. The secrets are verified first; then the first sync begins.",

@@ -9,9 +9,9 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from console.access import in_space
-from console.connections.actions import GET_OR_POST, WHO_READS, url_of
+from console.connections.actions import WHO_READS, url_of
 from console.connections.views import connection_of
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.wording import count
 from integrations.boundary.limits import limits_of
 from integrations.configuration import limits as agreed
@@ -118,7 +118,7 @@ class LimitsForm(forms.Form):
 def edit_limits(request: Any, pk: int) -> HttpResponse:
     """Change how much a connection may ask."""
     connection = connection_of(request, pk, "edit_settings")
-    form = LimitsForm(request.POST if request.method == "POST" else None, connection)
+    form = LimitsForm(filled(request), connection)
 
     def do(reason: str) -> str:
         changes = agreed.change(connection, values=form.cleaned_data, actor=request.actor, reason=reason)

@@ -11,11 +11,11 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
 from console import newest
-from console.access import get_visible, in_space, require
-from console.connections.actions import GET_OR_POST, WHO_READS, url_of
+from console.access import find_here, in_space, require
+from console.connections.actions import WHO_READS, url_of
 from console.connections.exports import row_of, targets_for
 from console.connections.views import connection_of
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.records.exports import WORDS
 from console.wording import count
 from integrations.canonical import KINDS
@@ -69,7 +69,7 @@ def make(request: Any, pk: int) -> HttpResponse:
     """Make a route from a connection to another one."""
     source = connection_of(request, pk, "edit_settings")
     targets = targets_for(request, source)
-    form = NewRouteForm(request.POST if request.method == "POST" else None, targets)
+    form = NewRouteForm(filled(request), targets)
 
     def do(reason: str) -> str:
         target = next(each for each in targets if str(each.pk) == form.cleaned_data["target"])
@@ -103,9 +103,7 @@ def make(request: Any, pk: int) -> HttpResponse:
 def edit(request: Any, pk: int) -> HttpResponse:
     """Change what goes over a route."""
     found = route_of(request, pk, "edit_settings")
-    form = RouteForm(
-        request.POST if request.method == "POST" else None, kinds=routes.kinds_for(found.target), route=found
-    )
+    form = RouteForm(filled(request), kinds=routes.kinds_for(found.target), route=found)
 
     def do(reason: str) -> str:
         made = routes.change(
@@ -218,7 +216,7 @@ def start_again(request: Any, pk: int) -> HttpResponse:
     """Export over a route again that was ended."""
     found = route_of(request, pk, "edit_settings")
     kinds = routes.kinds_for(found.target)
-    form = RouteForm(request.POST if request.method == "POST" else None, kinds=kinds, route=found)
+    form = RouteForm(filled(request), kinds=kinds, route=found)
 
     def do(reason: str) -> str:
         routes.start_again(
@@ -309,9 +307,7 @@ def _tabs(request: Any, found: Route, counts: dict[str, int], state: str) -> lis
 
 def route_of(request: Any, pk: int, action: str = "") -> Route:
     """Return a route of the space: Http404 where an end is hidden, `Forbidden` without `action` at both."""
-    space = request.space
-    rows = Route.objects.select_related("source", "target")
-    found = get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)
+    found = find_here(request, Route.objects.select_related("source", "target"), pk)
     for end in (found.source_id, found.target_id):
         if action:
             require(request.user, action, tenant_id=found.tenant_id, connection_id=end)

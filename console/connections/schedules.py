@@ -5,10 +5,10 @@ from typing import Any
 from django import forms
 from django.http import HttpResponse
 
-from console.access import get_visible, in_space, require
-from console.connections.actions import GET_OR_POST, WHO_READS, stream_of, url_of
+from console.access import find_here, in_space
+from console.connections.actions import WHO_READS, stream_of, url_of
 from console.connections.views import connection_of
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.wording import count
 from integrations.configuration import schedules
 from integrations.configuration.settings import BadSettings
@@ -76,7 +76,7 @@ def faults_into(form: forms.Form, bad: BadSettings) -> Refusal:
 def edit_schedule(request: Any, pk: int) -> HttpResponse:
     """Change when a stream runs and scans, and its overlap."""
     stream = stream_of(request, pk, "edit_settings")
-    form = ScheduleForm(request.POST if request.method == "POST" else None, stream)
+    form = ScheduleForm(filled(request), stream)
 
     def do(reason: str) -> str:
         try:
@@ -102,7 +102,7 @@ def edit_windows(request: Any, pk: int) -> HttpResponse:
     """Change when bulk runs of a connection may go on."""
     connection = connection_of(request, pk, "edit_settings")
     held = "\n".join(str(window) for window in read_all(connection.windows))
-    form = WindowsForm(request.POST if request.method == "POST" else None, initial={"windows": held})
+    form = WindowsForm(filled(request), initial={"windows": held})
 
     def do(reason: str) -> str:
         lines = form.cleaned_data["windows"]
@@ -204,17 +204,8 @@ def _missing(run: Run) -> str:
 
 def _scan_of(request: Any, pk: int, action: str) -> Run:
     """Return a scan of the space: Http404 where it is hidden, `Forbidden` without `action` at its connection."""
-    space = request.space
-    run = get_visible(
-        Run.objects.select_related("connection", "stream"),
-        request.user,
-        pk=pk,
-        tenant=space.tenant,
-        environment=space.environment,
-        kind=RunKind.SCAN,
-    )
-    require(request.user, action, tenant_id=run.tenant_id, connection_id=run.connection_id)
-    return run
+    rows = Run.objects.filter(kind=RunKind.SCAN).select_related("connection", "stream")
+    return find_here(request, rows, pk, action)
 
 
 def _lower(title: str) -> str:

@@ -8,10 +8,10 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from console.access import get_visible, in_space
-from console.connections.actions import GET_OR_POST, url_of
+from console.connections.actions import url_of
 from console.connections.forms import RotateForm
 from console.connections.views import connection_of
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.wording import ago
 from integrations.configuration import credentials
 from integrations.models import Connection, Credential
@@ -27,7 +27,7 @@ def rotate(request: Any, pk: int, purpose: str) -> HttpResponse:
     """Give a new version of a secret; it becomes active once it is proved."""
     connection = connection_of(request, pk, "rotate")
     spec = _spec(connection, purpose)
-    form = RotateForm(request.POST if request.method == "POST" else None, title=spec.title, hint=spec.hint)
+    form = RotateForm(filled(request), title=spec.title, hint=spec.hint)
 
     def do(reason: str) -> str:
         given = credentials.submit(

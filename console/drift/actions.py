@@ -8,7 +8,6 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods
 
 from console.access import in_space, require
 from console.audit.asking import bounds, reach
@@ -16,7 +15,7 @@ from console.audit.download import download
 from console.context import may_here, where
 from console.drift import listing
 from console.drift.views import find_check
-from console.questions import Question, ask, reason_of
+from console.questions import GET_OR_POST, Question, ask, reason_of
 from console.wording import count
 from integrations.models import Drift, DriftStatus
 from integrations.reconciliation import report, resolve
@@ -24,7 +23,6 @@ from integrations.reconciliation.check import check_connection
 from integrations.workflow import runs
 from integrations.workflow.errors import Refusal
 
-GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 WHO_READS = "Shown with the difference, in the record's timeline and in the journal."
 
 

@@ -7,25 +7,24 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from console import revealing, values
-from console.access import in_space, require
+from console.access import in_space
 from console.events import page
-from console.questions import LONGEST, reason_of
+from console.questions import GET_OR_POST, LONGEST, Question, ask, reason_of
 from integrations.models import Event, Mapping
 from integrations.workflow import replay as replays
 from integrations.workflow.dismiss import dismiss as dismiss_work
 from integrations.workflow.errors import Refusal
 
 
-@require_http_methods(["GET", "POST"])
+@GET_OR_POST
 @in_space("replay")
 def replay(request: Any, pk: int) -> HttpResponse:
     """Show what a replay would do; done only as shown, with a reason."""
-    found = _find(request, pk, "replay")
+    found = page.find(request, pk, "replay")
     chosen = page.mapping_asked(request, found)
-    if request.method == "GET":
+    if request.method != "POST":
         return _show_plan(request, found, chosen, replays.plan(found, mapping=chosen))
     reason = reason_of(request)[:LONGEST]
     try:
@@ -83,42 +82,34 @@ def _changes(request: Any, event: Event, plan: replays.Plan) -> list[tuple[str, 
     ]
 
 
-@require_http_methods(["GET", "POST"])
+@GET_OR_POST
 @in_space("dismiss")
 def dismiss(request: Any, pk: int) -> HttpResponse:
     """Ask for a reason, and close an event without doing it; its evidence stays."""
-    found = _find(request, pk, "dismiss")
-    error = reason_error = ""
-    reason = reason_of(request)[:LONGEST]
-    if request.method == "POST":
-        try:
-            dismiss_work(found, actor=request.actor, reason=reason)
-        except Refusal as refusal:
-            error, reason_error = (str(refusal), "") if reason.strip() else ("", str(refusal))
-        else:
-            messages.success(request, "Dismissed; the evidence stays")
-            return redirect(_url(request, found))
-    context = {
-        "question": f"Dismiss {found.event_type}?",
-        "text": "It is closed without being done. Belief stays, the evidence is kept, and it can be replayed later.",
-        "reason": "Kept in the journal with your name, on the timeline of its record.",
-        "act": "Dismiss 1 event",
-        "keep": f"Leave it {found.state}",
-        "danger": True,
-        "back_url": _url(request, found),
-        "error": error,
-        "reason_value": reason,
-        "reason_error": reason_error,
-    }
-    return render(request, "_parts/ask.html", context, status=422 if error or reason_error else 200)
+    found = page.find(request, pk, "dismiss")
+
+    def do(reason: str) -> str:
+        dismiss_work(found, actor=request.actor, reason=reason)
+        return "Dismissed; the evidence stays"
+
+    question = Question(
+        question=f"Dismiss {found.event_type}?",
+        text="It is closed without being done. Belief stays, the evidence is kept, and it can be replayed later.",
+        act="Dismiss 1 event",
+        keep=f"Leave it {found.state}",
+        reason="Kept in the journal with your name, on the timeline of its record.",
+        danger=True,
+        back_url=_url(request, found),
+    )
+    return ask(request, question, do)
 
 
 @never_cache
-@require_http_methods(["GET", "POST"])
+@GET_OR_POST
 @in_space("reveal")
 def reveal(request: Any, pk: int) -> HttpResponse:
     """Ask for a reason, and show an event's payload with its personal data: this once, and in the journal."""
-    found = _find(request, pk, "reveal")
+    found = page.find(request, pk, "reveal")
 
     def show() -> HttpResponse:
         return render(request, "events/event.html", page.gather(request, found, revealed=True) | {"revealed": True})
@@ -126,13 +117,6 @@ def reveal(request: Any, pk: int) -> HttpResponse:
     return revealing.reveal(
         request, found, what="in this payload", act="Reveal 1 payload", back_url=_url(request, found), show=show
     )
-
-
-def _find(request: Any, pk: int, action: str) -> Event:
-    """Return the event, or raise 404 where it is hidden and 403 where this may not be done to it."""
-    found = page.find(request, pk)
-    require(request.user, action, tenant_id=found.tenant_id, connection_id=found.connection_id)
-    return found
 
 
 def _url(request: Any, event: Event) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from console.access import get_visible
+from console.access import find_here
 from console.events import evidence, telling, versions
 from integrations.boundary.vault import Unreadable, unseal
 from integrations.models import Attempt, Event, Failure, JournalEntry, Mapping, MappingState, Payload, Run, WorkState
@@ -16,11 +16,10 @@ from integrations.workflow.evidence import Read, read_events
 MOST_LINES = 30
 
 
-def find(request: Any, pk: int) -> Event:
-    """Return the event that the person may see; raises Http404."""
-    space = request.space
+def find(request: Any, pk: int, action: str = "") -> Event:
+    """Return an event of the space: Http404 where it is hidden, `Forbidden` without `action` at its connection."""
     rows = Event.objects.select_related("connection", "record", "mapping", "run__stream", "replay_mapping")
-    return get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)
+    return find_here(request, rows, pk, action)
 
 
 def gather(request: Any, event: Event, *, revealed: bool = False) -> dict[str, Any]:

@@ -18,11 +18,11 @@ from integrations.models import Event
 def events(request: Any) -> HttpResponse:
     """Show the events that match, newest first: the page, or its results for htmx."""
     space = request.space
-    visible = Event.objects.visible_to(request.user).filter(tenant=space.tenant, environment=space.environment)
+    visible = Event.objects.visible_to(request.user).filter(**space.here)
     asking = listing.Asking.read(request.GET, space.connections)
     context = {
         "asking": asking,
-        "cut": listing.page(asking, visible, space.connection_ids),
+        "cut": listing.page(asking, visible, space.connection_ids, request.GET),
         "filters": asking.filters.values(),
         "keep": [("q", asking.asked.text)],
     }

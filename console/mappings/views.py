@@ -8,11 +8,11 @@ from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from console.access import get_visible, in_space, require
 from console.mappings import page
-from console.questions import reason_of
+from console.questions import GET_OR_POST, reason_of
 from integrations.boundary.mapping_document import ResourceMapping
 from integrations.configuration import rules as texts
 from integrations.configuration.impact import Impact, try_rules
@@ -87,7 +87,7 @@ def _against(request: Any, shown: Mapping, others: list[Mapping]) -> Mapping | N
     return next(iter(wanted or older), None)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@GET_OR_POST
 @in_space("edit_mapping")
 def edit(request: Any, pk: int) -> HttpResponse:
     """Edit the version in force as text, see what the change would do, then publish it as the next version."""

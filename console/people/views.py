@@ -8,19 +8,18 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from console.access import in_space
 from console.models import Grant, Token, User
 from console.people.forms import GiveForm, person_by
 from console.people.giving import give, invite, send_link, take
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.tokens.views import ask_to_revoke
 from console.wording import count
 from integrations.models import Connection
 from integrations.workflow.errors import Refusal
 
-GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 HISTORY = 40
 TOKENS = 200
 WHO_READS = "Shown in the history of grants and in the journal."
@@ -77,7 +76,7 @@ def add(request: Any) -> HttpResponse:
     """Give a role to somebody, who is invited if nobody knows them yet."""
     tenant = request.space.tenant
     form = GiveForm(
-        request.POST if request.method == "POST" else None,
+        filled(request),
         tenant=tenant,
         connections=list(Connection.objects.filter(tenant=tenant).order_by("name", "environment")),
         initial={"email": request.GET.get("email", "")[:254]},

@@ -7,28 +7,26 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 from django.views.decorators.vary import vary_on_headers
 
-from console.access import get_visible, in_space, people_with, require
+from console.access import find_here, in_space, people_with
 from console.context import may_here
 from console.keyset import Place
 from console.models import User
 from console.overview.words import asked
 from console.problems import listing, page
 from console.problems.forms import AssignForm, NameForm
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from integrations.failures import triage
 from integrations.failures.categories import POLICIES, Category
 from integrations.failures.trend import trends_of
 from integrations.models import Problem
 
-GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
-
 
 def _visible(request: Any) -> "QuerySet[Problem]":
     space = request.space
-    return Problem.objects.visible_to(request.user).filter(tenant=space.tenant, environment=space.environment)
+    return Problem.objects.visible_to(request.user).filter(**space.here)
 
 
 @require_GET
@@ -88,7 +86,7 @@ def assign(request: Any, pk: int) -> HttpResponse:
     """Hand a problem to somebody, or take it on."""
     found = _problem(request, pk, "annotate")
     me = str(found.assigned_to_id or request.user.pk)
-    form = AssignForm(request.POST or None, initial={"person": me}, people=_people(request, found), me=request.user)
+    form = AssignForm(filled(request), initial={"person": me}, people=_people(request, found), me=request.user)
 
     def do(reason: str) -> str:
         whom = form.chosen
@@ -110,9 +108,7 @@ def assign(request: Any, pk: int) -> HttpResponse:
 def name(request: Any, pk: int) -> HttpResponse:
     """Give an unknown failure its category."""
     found = _problem(request, pk, "name_failure")
-    form = NameForm(
-        request.POST or None, initial={} if found.category == Category.UNKNOWN else {"category": found.category}
-    )
+    form = NameForm(filled(request), initial={} if found.category == Category.UNKNOWN else {"category": found.category})
 
     def do(reason: str) -> str:
         category = form.cleaned_data["category"]
@@ -137,16 +133,7 @@ def name(request: Any, pk: int) -> HttpResponse:
 
 def _problem(request: Any, pk: int, action: str = "") -> Problem:
     """Return one problem of the space: Http404 where it is hidden, `Forbidden` without `action` at its connection."""
-    found = get_visible(
-        Problem.objects.select_related("connection__tenant", "assigned_to"),
-        request.user,
-        pk=pk,
-        tenant=request.space.tenant,
-        environment=request.space.environment,
-    )
-    if action:
-        require(request.user, action, tenant_id=found.tenant_id, connection_id=found.connection_id)
-    return found
+    return find_here(request, Problem.objects.select_related("connection__tenant", "assigned_to"), pk, action)
 
 
 def _people(request: Any, found: Problem) -> list[User]:

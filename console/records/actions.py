@@ -6,11 +6,11 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
-from console.access import in_space, require
+from console.access import find_here, in_space, require
 from console.newest import id_of
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask
 from console.records import page, views
 from integrations.journal import notes
 from integrations.models import Copy, Record
@@ -42,11 +42,11 @@ def check(request: Any, pk: int) -> HttpResponse:
     return redirect(f"{_url(request, found)}?check={run.pk}#sides")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@GET_OR_POST
 @in_space("command")
 def export_again(request: Any, pk: int, connection_pk: int) -> HttpResponse:
     """Have a record exported once more to one connection."""
-    found = views.find_plain(request, pk)
+    found = find_here(request, Record.objects.all(), pk)
     target = request.space.connection(connection_pk)
     require(request.user, "command", tenant_id=found.tenant_id, connection_id=target.pk)
     copy = get_object_or_404(Copy.objects.visible_to(request.user), record=found, connection=target)
@@ -69,12 +69,11 @@ def export_again(request: Any, pk: int, connection_pk: int) -> HttpResponse:
     return ask(request, question, do)
 
 
-@require_http_methods(["GET", "POST"])
+@GET_OR_POST
 @in_space("annotate")
 def note(request: Any, pk: int) -> HttpResponse:
     """Ask for a note, and write it into the record's timeline."""
-    found = views.find_plain(request, pk)
-    require(request.user, "annotate", tenant_id=found.tenant_id, connection_id=found.connection_id)
+    found = find_here(request, Record.objects.all(), pk, "annotate")
     text, problem = request.POST.get("text", ""), ""
     if request.method == "POST":
         try:

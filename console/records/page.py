@@ -9,7 +9,7 @@ from django.db.models import Case, IntegerField, OuterRef, Q, Subquery, Value, W
 from django.urls import reverse
 from django.utils import timezone
 
-from console.access import get_visible
+from console.access import find_here
 from console.commands import beginning
 from console.records import answers, asked, belief, exports, sides, timeline
 from integrations.canonical import KINDS
@@ -30,10 +30,9 @@ class Related:
 
 def find(request: Any, pk: int) -> Record:
     """Return the record that the person may see, with what its answers need; raises Http404."""
-    space = request.space
     rows = answers.with_answers(Record.objects.select_related("customer", "mapping"))
     rows = asked.with_newest(rows, Command.objects.visible_to(request.user))
-    return get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)  # type: ignore[arg-type]
+    return find_here(request, rows, pk)  # type: ignore[arg-type]
 
 
 def gather(request: Any, record: Record) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
 from console import values
-from console.access import get_visible, in_space
+from console.access import find_here, in_space
 from console.records import asked, listing, page, search, sides, timeline
 from integrations.models import Delivery, Event, JournalEntry, Record, WorkState
 
@@ -57,7 +57,7 @@ def record(request: Any, pk: int) -> HttpResponse:
 @in_space()
 def timeline_more(request: Any, pk: int) -> HttpResponse:
     """Answer the entries that go on where the timeline ends; the whole page without htmx."""
-    found = find_plain(request, pk)
+    found = find_here(request, Record.objects.all(), pk)
     if not request.htmx:
         return render(request, "records/record.html", page.gather(request, page.find(request, pk)))
     stretch = page.timeline_of(request, found, timezone.now())
@@ -68,7 +68,7 @@ def timeline_more(request: Any, pk: int) -> HttpResponse:
 @in_space()
 def entry(request: Any, pk: int, entry_pk: int) -> HttpResponse:
     """Show what lies behind one line of the timeline: the evidence, the change, the person."""
-    found = find_plain(request, pk)
+    found = find_here(request, Record.objects.all(), pk)
     line = timeline.entries_of(found, request.user).filter(pk=entry_pk).first()
     line = line or timeline.before_it_was(found).filter(pk=entry_pk).first()
     if line is None:
@@ -97,12 +97,6 @@ def answer_sides(request: Any, found: Record, **more: Any) -> HttpResponse:
     context = page.gather(request, found) | more
     context["swap"] = bool(context["sides"].finding)
     return render(request, "records/_sides.html", context)
-
-
-def find_plain(request: Any, pk: int) -> Record:
-    """Return the record that the person may see, alone; raises Http404."""
-    space = request.space
-    return get_visible(Record.objects.all(), request.user, pk=pk, tenant=space.tenant, environment=space.environment)
 
 
 def _behind(request: Any, found: Record, line: JournalEntry) -> dict[str, Any]:

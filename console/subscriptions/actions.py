@@ -5,9 +5,8 @@ from typing import Any
 from django.http import HttpResponse
 
 from console.access import in_space
-from console.connections.actions import GET_OR_POST
 from console.connections.forms import UntilForm
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.subscriptions import page
 from console.subscriptions.forms import SinceForm
 from console.subscriptions.making import WHO_READS
@@ -38,7 +37,7 @@ def delivered(number: int, verb: str) -> str:
 def pause(request: Any, pk: int) -> HttpResponse:
     """Pause a subscription: its deliveries are kept and wait."""
     found = find(request, pk, "pause")
-    form = UntilForm(request.POST or None)
+    form = UntilForm(filled(request))
     waits = waiting(found)
 
     def do(reason: str) -> str:
@@ -155,7 +154,7 @@ def end(request: Any, pk: int) -> HttpResponse:
 def replay(request: Any, pk: int) -> HttpResponse:
     """Replay what failed, all of it or since a time."""
     found = find(request, pk, "replay")
-    form = SinceForm(request.POST if request.method == "POST" else None)
+    form = SinceForm(filled(request))
     failed = redeliver.failed_of(found, None).count()
 
     def do(reason: str) -> str:

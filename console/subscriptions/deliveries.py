@@ -15,10 +15,9 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
 from console import wording
-from console.access import get_visible, in_space, require
+from console.access import find_here, in_space
 from console.commands.exchanges import phrase
-from console.connections.actions import GET_OR_POST
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask
 from console.subscriptions import listing
 from integrations.boundary.posting import HEADERS, SIGNATURE
 from integrations.boundary.redaction import Redacted, redact
@@ -62,14 +61,13 @@ class Exchange:
 @in_space()
 def deliveries(request: Any) -> HttpResponse:
     """Show the deliveries that match, newest first: the page, or its results for htmx."""
-    space = request.space
-    here = {"tenant": space.tenant, "environment": space.environment}
+    here = request.space.here
     visible = Delivery.objects.visible_to(request.user).filter(**here)
     subscriptions = list(Subscription.objects.visible_to(request.user).filter(**here).order_by("name"))
     asking = listing.Asking.read(request.GET, subscriptions)
     context = {
         "asking": asking,
-        "cut": listing.page(asking, visible, subscriptions),
+        "cut": listing.page(asking, visible, subscriptions, request.GET),
         "filters": asking.filters.values(),
         "keep": [("record", asking.record or "")],
     }
@@ -104,12 +102,8 @@ def delivery(request: Any, pk: int) -> HttpResponse:
 
 def find(request: Any, pk: int, action: str = "") -> Delivery:
     """Return a delivery of the space: Http404 where it is hidden, `Forbidden` without `action`."""
-    space = request.space
     rows = Delivery.objects.select_related("subscription", "message", "record", "connection")
-    found = get_visible(rows, request.user, pk=pk, tenant=space.tenant, environment=space.environment)
-    if action:
-        require(request.user, action, tenant_id=found.tenant_id, connection_id=found.connection_id)
-    return found
+    return find_here(request, rows, pk, action)
 
 
 def is_replayable(found: Delivery) -> bool:

@@ -6,8 +6,7 @@ from django.http import HttpResponse
 from django.urls import reverse
 
 from console.access import get_visible, in_space, require
-from console.connections.actions import GET_OR_POST
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.subscriptions import page
 from console.subscriptions.forms import OverlapForm, SubscriptionForm
 from console.subscriptions.views import find, url_of
@@ -24,7 +23,7 @@ def add(request: Any) -> HttpResponse:
     """Make a subscription; its secret stands on the page that follows, once."""
     space = request.space
     require(request.user, "edit_settings", tenant_id=space.tenant.pk)
-    form = SubscriptionForm(request.POST if request.method == "POST" else None)
+    form = SubscriptionForm(filled(request))
     question = Question(
         question=f"Add a subscription to {space.tenant.name}, {space.environment}",
         text="It is told of every change from now on. Its signing secret is shown once, on the page that follows.",
@@ -56,7 +55,7 @@ def edit(request: Any, pk: int) -> HttpResponse:
     """Change where and of what a subscription is told."""
     found = find(request, pk, "edit_settings")
     values = {"name": found.name, "url": found.url, "topics": found.topics}
-    form = SubscriptionForm(request.POST if request.method == "POST" else None, initial=values)
+    form = SubscriptionForm(filled(request), initial=values)
 
     def do(reason: str) -> str:
         try:
@@ -89,7 +88,7 @@ def _refused(form: SubscriptionForm, bad: engine.BadSubscription, what: str) -> 
 def rotate(request: Any, pk: int) -> HttpResponse:
     """Give a subscription a new secret, shown once; for the overlap both sign."""
     found = find(request, pk, "rotate")
-    form = OverlapForm(request.POST if request.method == "POST" else None)
+    form = OverlapForm(filled(request))
 
     def do(reason: str) -> str:
         hours = form.cleaned_data["overlap_hours"]

@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 
-from console.access import get_visible, in_space, require
+from console.access import find_here, in_space
 from console.keyset import Order, Place, cut
 from console.subscriptions import page
 from integrations.models import Subscription
@@ -19,17 +19,7 @@ ORDER = Order("created_at")
 
 def find(request: Any, pk: int, action: str = "") -> Subscription:
     """Return a subscription of the space: Http404 where it is hidden, `Forbidden` without `action`."""
-    space = request.space
-    found = get_visible(
-        Subscription.objects.all(),
-        request.user,
-        pk=pk,
-        tenant=space.tenant,
-        environment=space.environment,
-    )
-    if action:
-        require(request.user, action, tenant_id=found.tenant_id)
-    return found
+    return find_here(request, Subscription.objects.all(), pk, action)
 
 
 def url_of(request: Any, subscription: Subscription, part: str = "") -> str:
@@ -47,7 +37,7 @@ def may(request: Any, *actions: str) -> dict[str, bool]:
 def subscriptions(request: Any) -> HttpResponse:
     """Show the subscriptions of the space, the newest first; ended ones only when asked for."""
     space, ended = request.space, request.GET.get("ended") == "1"
-    visible = Subscription.objects.visible_to(request.user).filter(tenant=space.tenant, environment=space.environment)
+    visible = Subscription.objects.visible_to(request.user).filter(**space.here)
     shown = visible.filter(ended_at__isnull=not ended)
     place = Place.read(request.GET)
     found = cut(list(place.narrow(shown, ORDER)[: SIZE + 1]), place, ORDER, SIZE)

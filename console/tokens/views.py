@@ -7,16 +7,14 @@ from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET
 
 from console.access import in_space
 from console.models import Token
-from console.questions import Question, ask
+from console.questions import GET_OR_POST, Question, ask, filled
 from console.tokens import keys
 from console.tokens.forms import TokenForm
 from integrations.workflow.errors import Refusal
-
-GET_OR_POST = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_GET
@@ -31,7 +29,7 @@ def tokens(request: Any) -> HttpResponse:
 @in_space()
 def new(request: Any) -> HttpResponse:
     """Ask for a name, make a token, and show its secret: this once."""
-    form, error = TokenForm(request.POST if request.method == "POST" else None), ""
+    form, error = TokenForm(filled(request)), ""
     space = request.space
     if request.method == "POST" and form.is_valid():
         try:
@@ -58,7 +56,7 @@ def new(request: Any) -> HttpResponse:
 def revoke(request: Any, pk: int) -> HttpResponse:
     """End one of the person's own tokens."""
     space = request.space
-    mine = Token.objects.filter(user=request.user, tenant=space.tenant, environment=space.environment)
+    mine = Token.objects.filter(user=request.user, **space.here)
     return ask_to_revoke(request, get_object_or_404(mine.select_related("user"), pk=pk), _url(request))
 
 
@@ -83,7 +81,7 @@ def ask_to_revoke(request: Any, token: Token, back_url: str) -> HttpResponse:
 
 def _listed(request: Any) -> dict[str, Any]:
     space = request.space
-    mine = Token.objects.filter(user=request.user, tenant=space.tenant, environment=space.environment)
+    mine = Token.objects.filter(user=request.user, **space.here)
     return {
         "tokens": mine.order_by("revoked_at", "-id")[: 2 * keys.MOST],
         "api_url": settings.PUBLIC_URL.rstrip("/") + reverse("api_commands"),

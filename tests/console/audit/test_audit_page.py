@@ -192,15 +192,15 @@ def test_pages_lead_back_and_forth_without_loss(
         page = client.get(url)
         pages.append(page)
         seen += [row.entry.summary for row in page.context["rows"]]
-        older = page.context["older_id"]
+        older = page.context["cut"].older
         url = f"{address('audit')}?did=records&after={older}" if older else ""
 
-    back = client.get(f"{address('audit')}?did=records&before={pages[1].context['newer_id']}")
+    back = client.get(f"{address('audit')}?did=records&before={pages[1].context['cut'].newer}")
 
     assert seen == [f"note {number:03}." for number in reversed(range(120))]
     assert [len(page.context["rows"]) for page in pages] == [50, 50, 20]
     assert [row.entry.pk for row in back.context["rows"]] == [row.entry.pk for row in pages[0].context["rows"]]
-    assert back.context["newer_id"] == ""
+    assert back.context["cut"].newer == 0
 
 
 def test_htmx_gets_the_entries_alone(client_of: Any, auditor: User, say: Callable[..., JournalEntry]) -> None:

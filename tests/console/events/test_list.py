@@ -34,8 +34,8 @@ def test_pages_lead_to_the_end_and_back(
 
     assert ids(first) + ids(second) + ids(third) == newest_first
     assert ids(back) == newest_first[2:4]
-    assert first.context["cut"].newer is None
-    assert third.context["cut"].older is None
+    assert not first.context["cut"].newer
+    assert not third.context["cut"].older
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from django import forms
 from console import look
 from console.drawing import Part
 from console.filters import Choice, Filter
+from console.newest import Newest
 from console.tree import Marks, Redacted
 
 NOW = datetime(2026, 11, 19, 14, 32, 8, tzinfo=UTC)
@@ -49,6 +50,7 @@ def context(environment: str = "live") -> dict[str, Any]:
     """Return everything that the page draws."""
     return {
         "now": NOW,
+        "page": Newest([], older=9),
         "space": space(environment),
         "spaces": [space("live"), space("test")],
         "nav": nav(),

@@ -1,18 +1,14 @@
 """The sandbox for tests: real processes on free ports, calm until told otherwise."""
 
 import contextlib
-import json
 import os
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import stripe
 
+from integrations.providers.sandboxes import Controlled, running
 from integrations.providers.stripe.sandbox.api import CALM
 from integrations.providers.stripe.sandbox.faults import JSON, Faults, Rule
 from integrations.providers.stripe.sandbox.settings import (
@@ -22,16 +18,16 @@ from integrations.providers.stripe.sandbox.settings import (
     Target,
 )
 
-ROOT = Path(__file__).parents[4]
-STOP_TIMEOUT = 10.0
 QUICK = Retries(first=0.2, factor=1.5, longest=2.0, attempts=40)
 
 
-class Sandbox:
+class Sandbox(Controlled):
     """A running sandbox, seen from a test. `url` is what a connection is pointed at."""
 
+    plane = "_proxy"
+
     def __init__(self, url: str, accounts: Sequence[AccountSettings]) -> None:
-        self.url = url
+        super().__init__(url)
         self._keys = {account.name: account.keys[0] for account in accounts}
 
     def key(self, account: str) -> str:
@@ -45,26 +41,10 @@ class Sandbox:
         retries = 1 if calm else 0
         return stripe.StripeClient(key, base_addresses={"api": base}, max_network_retries=retries)
 
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        """One request to the control plane. Raises `RuntimeError` with its refusal."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - our own address
-            f"{self.url}/_proxy/{path}", data=data, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(error.read().decode()) from error
-
     def set_faults(self, *rules: Rule | Mapping[str, Any], seed: int = 1) -> None:
         """These faults from now on; none: calm."""
         faults = Faults(seed=seed, rules=[Rule.model_validate(rule) for rule in rules])
         self.control("PUT", "faults", faults.model_dump(mode="json"))
-
-    def struck(self) -> list[int]:
-        """How often each rule has struck."""
-        return [rule["struck"] for rule in self.control("GET", "faults")["rules"]]
 
     def point(self, account: str, url: str, *secrets: str) -> None:
         """Send the account's webhooks there; signed with each of the secrets."""
@@ -136,29 +116,7 @@ def run_sandbox(
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "sandbox.json"
     config.write_text(settings.model_dump_json())
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT),
-        "SANDBOX_CONFIG": str(config),
-        "SANDBOX_PARENT_PIPE": "1",
-    }
+    environ = {**os.environ, "SANDBOX_CONFIG": str(config), "SANDBOX_PARENT_PIPE": "1"}
     environ.pop("SANDBOX_PORT", None)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "integrations.providers.stripe.sandbox"],
-        env=environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line.startswith("ready "):
-            raise RuntimeError(line or "the sandbox ended before it was ready")
-        yield Sandbox(line.split()[1], settings.accounts)
-    finally:
-        process.terminate()
-        try:
-            process.communicate(timeout=STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    with running("integrations.providers.stripe.sandbox", environ=environ) as url:
+        yield Sandbox(url, settings.accounts)

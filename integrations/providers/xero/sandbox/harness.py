@@ -4,46 +4,30 @@ import base64
 import contextlib
 import json
 import os
-import subprocess
-import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from integrations.providers.sandboxes import Controlled, running
 from integrations.providers.xero.sandbox.faults import Faults, Rule
 from integrations.providers.xero.sandbox.formats import JSON
 from integrations.providers.xero.sandbox.oauth import CLIENT_ID, CLIENT_SECRET
 from integrations.providers.xero.sandbox.server import tenant_of
 
-ROOT = Path(__file__).parents[4]
-STOP_TIMEOUT = 10.0
 TENANT = "Northwind Books"
 
 
-class Sandbox:
+class Sandbox(Controlled):
     """A running sandbox, seen from a test. `url` is what a connection is pointed at, for tokens and for the API."""
 
+    plane = "_sandbox"
     client_id = CLIENT_ID
     client_secret = CLIENT_SECRET
 
     def __init__(self, url: str, tenant: str = TENANT) -> None:
-        self.url = url
+        super().__init__(url)
         self.tenant_id = tenant_of(tenant)
-
-    def control(self, method: str, path: str, body: Any = None) -> Any:
-        """One request to the control plane. Raises `RuntimeError` with its refusal."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - our own address
-            f"{self.url}/_sandbox/{path}", data=data, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise RuntimeError(error.read().decode()) from error
 
     def tokens(self) -> tuple[str, str]:
         """A new access token and its refresh token, as after a person's consent."""
@@ -77,10 +61,6 @@ class Sandbox:
         """These faults from now on; none: calm."""
         faults = Faults(seed=seed, rules=[Rule.model_validate(rule) for rule in rules])
         self.control("PUT", "faults", faults.model_dump(mode="json"))
-
-    def struck(self) -> list[int]:
-        """How often each rule has struck."""
-        return [rule["struck"] for rule in self.control("GET", "faults")["rules"]]
 
     def effects(self, *, log: bool = False) -> JSON:
         """The sandbox's own count, see `effects.py`."""
@@ -121,22 +101,6 @@ class Sandbox:
 def run_sandbox(*tenants: str, port: int = 0) -> Iterator[Sandbox]:
     """Run the sandbox until the block ends, with one organisation unless told more."""
     named = [word for tenant in tenants for word in ("--tenant", tenant)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "integrations.providers.xero.sandbox", f"--port={port}", "--parent-pipe", *named],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        line = process.stdout.readline() if process.stdout else ""
-        if not line.startswith("ready "):
-            raise RuntimeError(line or "the sandbox ended before it was ready")
-        yield Sandbox(line.split()[1], *tenants[:1])
-    finally:
-        process.terminate()
-        try:
-            process.communicate(timeout=STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+    module, arguments = "integrations.providers.xero.sandbox", (f"--port={port}", "--parent-pipe", *named)
+    with running(module, *arguments, environ=os.environ) as url:
+        yield Sandbox(url, *tenants[:1])

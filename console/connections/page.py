@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 
@@ -19,7 +21,7 @@ from integrations.providers import get_adapter
 from integrations.providers.base import SecretSpec
 from integrations.workflow import windows
 from integrations.workflow.scans import waits_for_person
-from integrations.workflow.schedules import length_said, parse_cron
+from integrations.workflow.schedules import length_said, parse_cron, zone_of
 
 #: Newest runs that are read: enough to hold the last one of every stream but the rarest.
 RUNS, SHOWN_RUNS, ATTEMPTS = 120, 8, 8
@@ -59,6 +61,16 @@ class StreamRow:
     def every(self) -> str:
         """The schedule in words."""
         return schedule_said(self.stream.every, self.stream.cron)
+
+    @property
+    def next_run(self) -> str:
+        """When its next run comes by the clocks of its schedule, "" where those are UTC."""
+        return clock_said(self.stream.next_run_at, zone_of(self.stream.cron))
+
+    @property
+    def next_scan(self) -> str:
+        """When its next absence scan comes by the clocks of its schedule, "" where those are UTC."""
+        return clock_said(self.stream.next_scan_at, zone_of(self.stream.scan_cron))
 
     @property
     def overlap(self) -> str:
@@ -164,14 +176,36 @@ def webhook_url(connection: Connection) -> str:
 
 
 def schedule_said(every: int, cron: str) -> str:
-    """Return a schedule in words: "every 15 min", "daily at 02:30 UTC", "Mon-Fri at 02:30 UTC"; "" for none."""
+    """Return a schedule in words: "every 15 min", "daily at 02:30 UTC", "Mon-Fri at 02:30 Europe/Berlin"."""
     if not cron:
         return f"every {age(every)}" if every else ""
-    minute, hour, day, month, weekday = cron.split()
+    fields, zone = cron.split()[:5], zone_of(cron)
+    minute, hour, day, month, weekday = fields
     if (day, month) != ("*", "*") or not (minute.isdecimal() and hour.isdecimal()):
-        return f"by cron {cron}, UTC"
+        return f"by cron {' '.join(fields)}, {zone}"
     days = "daily" if weekday == "*" else windows.days_said(parse_cron(cron).weekdays_from_monday)
-    return f"{days} at {int(hour):02}:{int(minute):02} UTC"
+    return f"{days} at {int(hour):02}:{int(minute):02} {zone}"
+
+
+def clock_said(at: datetime | None, zone: str) -> str:
+    """Return a time by the clocks of a zone and of UTC: "Sun 02:30 Europe/Berlin, 01:30 UTC"; "" where both are one."""
+    if at is None or zone == "UTC":
+        return ""
+    there, utc = at.astimezone(ZoneInfo(zone)), at.astimezone(UTC)
+    day = "" if there.date() == utc.date() else f"{utc:%a} "
+    return f"{there:%a %H:%M} {zone}, {day}{utc:%H:%M} UTC"
+
+
+def bulk_said(kept: Sequence[dict[str, Any]], now: datetime) -> str:
+    """Say whether bulk runs may go on now, and until or from when, by the clocks of the windows and of UTC."""
+    found = windows.read_all(kept)
+    opens = windows.opens_at(found, now)
+    at = opens or windows.closes_at(found, now)
+    if at is None:
+        return "at any time"
+    zone = next((each.zone for each in found if at in (span for pair in each.spans(now) for span in pair)), "UTC")
+    said = clock_said(at, zone) or f"{at:%a %H:%M} UTC"
+    return f"from {said}" if opens else f"now, until {said}"
 
 
 def scan_said(run: Run) -> str:

@@ -17,7 +17,12 @@ from integrations.workflow import dismiss, runs, scans
 from integrations.workflow.errors import Refusal
 from integrations.workflow.windows import read_all
 
-CRON = "in UTC: minute, hour, day of the month, month, day of the week"
+CRON = "minute, hour, day of the month, month, day of the week, time zone"
+#: What becomes of times on the two nights of the year when clocks change.
+NIGHTS = (
+    "UTC where no time zone is named. A time that clocks skip in spring counts as they skip it; one that they show "
+    "twice in autumn counts the first time, or both where every hour is named."
+)
 
 
 class ScheduleForm(forms.Form):
@@ -25,7 +30,10 @@ class ScheduleForm(forms.Form):
 
     schedule = forms.CharField(
         label="Runs", max_length=120,
-        help_text=f"An interval such as 15 min or 2 h, or five cron fields such as 30 2 * * mon-fri, {CRON}.",
+        help_text=(
+            f"An interval such as 15 min or 2 h, or cron fields, such as 30 2 * * mon-fri Europe/Berlin: {CRON}. "
+            f"{NIGHTS}"
+        ),
     )  # fmt: skip
     overlap = forms.CharField(
         label="Overlap for clock skew", max_length=20,
@@ -33,7 +41,7 @@ class ScheduleForm(forms.Form):
     )  # fmt: skip
     scan = forms.CharField(
         label="Absence scan", max_length=120, required=False,
-        help_text="A full list that finds what was deleted without a word: 1 d, 30 2 * * sun, or never.",
+        help_text="A full list that finds what was deleted without a word: 1 d, 30 2 * * sun Europe/Berlin, or never.",
     )  # fmt: skip
     absent_share = forms.IntegerField(
         label="Most that may go at once, percent", min_value=1, max_value=100,
@@ -59,7 +67,9 @@ class WindowsForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
         help_text=(
             "One a line: days, hours, time zone, such as Mon-Fri 22:00-06:00 Europe/Berlin or Sat,Sun 00:00-24:00 UTC. "
-            "One that ends before it begins ends on the next day. Empty: bulk runs go on at any time."
+            "One that ends before it begins ends on the next day. Empty: bulk runs go on at any time. "
+            "When clocks change, a window goes by those of its zone: of two equal times it begins at the first and "
+            "ends at the second."
         ),
     )  # fmt: skip
 

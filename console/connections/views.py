@@ -1,5 +1,6 @@
 """Connections: the list, and the page of one. What is done to them stands in `actions` and `secrets`."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -79,7 +80,7 @@ def connection(request: Any, pk: int) -> HttpResponse:
         "adapter": get_adapter(shown.provider),
         "actions": _actions(request, shown),
         "webhook_url": page.webhook_url(shown),
-        "facts": [*page.facts(shown), *page.limit_facts(shown), ("Off-peak windows", windows_said(shown.windows))],
+        "facts": [*page.facts(shown), *page.limit_facts(shown), *_windows(shown, now)],
         "mappings": _mappings(shown),
         "attempts": page.newest_attempts(shown),
         **_routes(request, shown),
@@ -166,6 +167,12 @@ def _actions(request: Any, connection: Connection) -> list[ActionSpec]:
     """Return what the person may ask for at a connection."""
     allowed = not connection.disabled_at and may(request, connection, "command")["command"]
     return list(get_adapter(connection.provider).actions.values()) if allowed else []
+
+
+def _windows(connection: Connection, now: datetime) -> list[tuple[str, str]]:
+    """Return the off-peak windows as (title, value), and whether one is open."""
+    said = [("Off-peak windows", windows_said(connection.windows))]
+    return [*said, ("Bulk runs go on", page.bulk_said(connection.windows, now))] if connection.windows else said
 
 
 def _mappings(connection: Connection) -> list[Mapping]:

@@ -17,7 +17,9 @@ class Stream(models.Model):
     kind = models.CharField(max_length=40, blank=True, default="")
     title = models.CharField(max_length=120)
     every = models.PositiveIntegerField(help_text="Seconds between two runs")
-    cron = models.CharField(max_length=120, blank=True, default="", help_text="Five cron fields, UTC, instead of every")
+    cron = models.CharField(
+        max_length=120, blank=True, default="", help_text="Five cron fields and a time zone, instead of every"
+    )
     overlap = models.PositiveIntegerField(
         default=300, help_text="Seconds that a resync looks back before the start of the last one"
     )

@@ -1,14 +1,18 @@
 """Off-peak windows: when bulk runs of a connection may begin and go on. Pure: no database, no clock.
 
-A window names the days on which it begins. One that ends no later than it begins ends on the day after.
+A window names the days on which it begins. One that ends no later than it begins ends on the day after. Where clocks
+skip its beginning or end, that is the moment at which they do; where they show it twice, a window begins at the first
+and ends at the second. One that clocks skip whole does not open that night.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
+
+from integrations.workflow.clocks import instants, zone_named
 
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MOST: Final = 20
@@ -51,7 +55,9 @@ class Window:
             day = today + timedelta(days=away)
             if day.weekday() in self.days:
                 last = day if self.ends > self.begins else day + timedelta(days=1)
-                yield _utc(day, self.begins, zone), _utc(last, self.ends, zone)
+                begins, ends = instants(day, self.begins, zone)[0], instants(last, self.ends, zone)[-1]
+                if begins < ends:
+                    yield begins, ends
 
     def __str__(self) -> str:
         return f"{days_said(self.days)} {self.begins:%H:%M}-{self.ends:%H:%M} {self.zone}"
@@ -70,14 +76,21 @@ def opens_at(windows: Sequence[Window], now: datetime) -> datetime | None:
     return min(begins for begins, _ in spans if begins > now)
 
 
+def closes_at(windows: Sequence[Window], now: datetime) -> datetime | None:
+    """Return when the window that is open now closes; None where none is open."""
+    return max((ends for window in windows for begins, ends in window.spans(now) if begins <= now < ends), default=None)
+
+
 def parse(line: str) -> Window:
     """Return the window that a line names, such as "Mon-Fri 22:00-06:00 Europe/Berlin"; raises `BadWindow`."""
     found = _LINE.fullmatch(" ".join(line.replace("–", "-").split()))
     if not found:
         raise BadWindow("Write days, hours and a time zone, such as Mon-Fri 22:00-06:00 Europe/Berlin.")
-    zone = found["zone"] or "UTC"
-    if zone not in available_timezones():
-        raise BadWindow(f"“{zone}” is no time zone. Use a name such as UTC, Europe/Berlin or America/New_York.")
+    zone = zone_named(found["zone"] or "UTC")
+    if not zone:
+        raise BadWindow(
+            f"“{found['zone']}” is no time zone. Use a name such as UTC, Europe/Berlin or America/New_York."
+        )
     return Window(_days(found["days"]), _time(found["begins"]), _time(found["ends"]), zone)
 
 
@@ -120,10 +133,6 @@ def _time(word: str) -> time:
     if hour > 23 or minute > 59:
         raise BadWindow(f"“{word}” is no time of the day; use 00:00 to 24:00.")
     return time(hour, minute)
-
-
-def _utc(day: date, at: time, zone: ZoneInfo) -> datetime:
-    return datetime.combine(day, at, zone).astimezone(UTC)
 
 
 def days_said(days: frozenset[int]) -> str:

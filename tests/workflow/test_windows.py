@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations.workflow.windows import BadWindow, Window, opens_at, parse, parse_all
+from integrations.workflow.windows import BadWindow, Window, closes_at, opens_at, parse, parse_all
 
 
 def at(text: str) -> datetime:
@@ -40,6 +40,28 @@ def at(text: str) -> datetime:
 )
 def test_when_a_window_is_open(line: str, now: str, opens: str | None) -> None:
     assert opens_at([parse(line)], at(now)) == (at(opens) if opens else None)
+
+
+# Berlin's clocks go from 02:00 to 03:00 on 29 March 2026, and from 03:00 back to 02:00 on 25 October.
+@pytest.mark.parametrize(
+    ("line", "now", "opens", "closes"),
+    [
+        ("daily 02:30-05:00 Europe/Berlin", "2026-03-29 00:30", "2026-03-29 01:00", None),  # as the clocks skip it
+        ("daily 02:30-05:00 Europe/Berlin", "2026-03-29 01:00", None, "2026-03-29 03:00"),
+        ("daily 22:00-02:30 Europe/Berlin", "2026-03-29 00:59", None, "2026-03-29 01:00"),
+        ("daily 02:00-03:00 Europe/Berlin", "2026-03-29 00:59", "2026-03-30 00:00", None),  # skipped whole
+        ("daily 02:30-04:00 Europe/Berlin", "2026-10-25 00:30", None, "2026-10-25 03:00"),  # from the first
+        ("daily 22:00-02:30 Europe/Berlin", "2026-10-25 01:29", None, "2026-10-25 01:30"),  # to the second
+        ("daily 22:00-02:30 Europe/Berlin", "2026-10-25 01:30", "2026-10-25 21:00", None),
+    ],
+)
+def test_windows_go_by_the_clocks_of_their_zone_when_those_change(
+    line: str, now: str, opens: str | None, closes: str | None
+) -> None:
+    windows, moment = [parse(line)], datetime.fromisoformat(f"{now}+00:00")
+
+    assert opens_at(windows, moment) == (datetime.fromisoformat(f"{opens}+00:00") if opens else None)
+    assert closes_at(windows, moment) == (datetime.fromisoformat(f"{closes}+00:00") if closes else None)
 
 
 def test_without_a_window_bulk_runs_go_on_always() -> None:
@@ -98,7 +120,7 @@ WINDOWS = st.builds(
     st.frozensets(st.integers(0, 6), min_size=1),
     st.times().map(lambda t: t.replace(second=0, microsecond=0)),
     st.times().map(lambda t: t.replace(second=0, microsecond=0)),
-    st.sampled_from(["UTC", "Asia/Kolkata", "Asia/Tokyo", "America/Phoenix"]),
+    st.sampled_from(["UTC", "Asia/Kolkata", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
 )
 
 

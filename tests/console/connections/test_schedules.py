@@ -1,15 +1,17 @@
+import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.utils import timezone
 
-from console.connections.page import scan_said, schedule_said
+from console.connections.page import bulk_said, clock_said, scan_said, schedule_said
 from console.models import User
 from integrations.failures import grouping
 from integrations.models import Connection, Failure, JournalEntry, Run, Stream
 from integrations.workflow.scans import TOO_MANY
+from integrations.workflow.windows import parse_all
 
 pytestmark = pytest.mark.django_db
 At = Callable[..., str]
@@ -215,6 +217,8 @@ def test_a_run_that_waits_for_its_window_says_so(
         (0, "5 0 * * 0,6", "Sat-Sun at 00:05 UTC"),
         (0, "*/10 * * * *", "by cron */10 * * * *, UTC"),
         (0, "0 3 1 * *", "by cron 0 3 1 * *, UTC"),
+        (0, "30 2 * * mon-fri Europe/Berlin", "Mon-Fri at 02:30 Europe/Berlin"),
+        (0, "*/10 * * * * Asia/Tokyo", "by cron */10 * * * *, Asia/Tokyo"),
     ],
 )
 def test_a_schedule_in_words(every: int, cron: str, said: str) -> None:
@@ -242,3 +246,48 @@ def test_what_a_scan_found_in_words(fields: dict[str, Any], said: str) -> None:
     listed = timezone.now() if fields.pop("listed", False) else None
 
     assert scan_said(Run(pk=7, kind="scan", listed_at=listed, **fields)) == said
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "said"),
+    [
+        ("2026-11-21 01:30", "UTC", ""),
+        ("2026-11-21 01:30", "Europe/Berlin", "Sat 02:30 Europe/Berlin, 01:30 UTC"),
+        ("2026-11-21 23:30", "Europe/Berlin", "Sun 00:30 Europe/Berlin, Sat 23:30 UTC"),
+    ],
+)
+def test_a_time_is_told_by_the_clocks_of_its_zone_and_of_utc(at: str, zone: str, said: str) -> None:
+    assert clock_said(datetime.fromisoformat(f"{at}+00:00"), zone) == said
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("", "at any time"),
+        ("daily 22:00-06:00 Europe/Berlin", "from Sat 22:00 Europe/Berlin, 21:00 UTC"),
+        ("daily 08:00-22:00 Europe/Berlin", "now, until Sat 22:00 Europe/Berlin, 21:00 UTC"),
+        ("daily 22:00-06:00", "from Sat 22:00 UTC"),
+    ],
+)
+def test_whether_bulk_runs_may_go_on_is_told_with_until_or_from_when(lines: str, said: str) -> None:
+    kept = [window.kept() for window in parse_all(lines)]
+
+    assert bulk_said(kept, datetime(2026, 11, 21, 12, tzinfo=UTC)) == said
+
+
+def test_a_schedule_in_a_time_zone_shows_its_next_run_in_both(
+    stream: Stream, at: At, client_of: Any, engineer: User
+) -> None:
+    client = client_of(engineer)
+
+    answer = client.post(
+        at("stream_schedule", stream.pk),
+        {"schedule": "30 2 * * * europe/berlin", "overlap": "5 min", "scan": "never", "absent_share": "10",
+         "absent_least": "20", "reason": "At night there"},
+    )  # fmt: skip
+
+    assert answer.status_code == 302
+    page = client.get(at("connection", stream.connection_id)).content.decode()
+    assert "daily at 02:30 Europe/Berlin" in page
+    assert re.search(r"\w{3} 02:30 Europe/Berlin, 0[01]:30 UTC", page)
+    assert "A time that clocks skip in spring" in client.get(at("stream_schedule", stream.pk)).content.decode()

@@ -125,7 +125,7 @@ def order_of(belief: Belief, candidate: Candidate) -> Order:
     """Tell which came later at the provider, the evidence or what belief stands on."""
     if candidate.occurred_at < belief.seen_at - belief.lag:
         return Order.OLDER
-    if candidate.occurred_at > belief.seen_at + candidate.lag:
+    if candidate.occurred_at - candidate.lag > belief.seen_at:
         return Order.NEWER
     if belief.asked_at and candidate.received_at and candidate.received_at <= belief.asked_at:
         return Order.OLDER

@@ -1,20 +1,21 @@
 """What answers mean for deliveries: done, tried again on the schedule, parked, or the end of a subscription."""
 
+import logging
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from integrations.boundary.posting import Posted
 from integrations.configuration import subscriptions
 from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
+from integrations.failures.outline import outline
 from integrations.journal.actor import ENGINE
 from integrations.journal.write import Entry, append
 from integrations.models import (
@@ -28,12 +29,17 @@ from integrations.models import (
     Subscription,
     WorkState,
 )
+from integrations.providers.answers import http_date
 from integrations.workflow.rows import update_rows
+
+log = logging.getLogger(__name__)
 
 #: By it a receiver says that it wants nothing more (Standard Webhooks, "Responding to webhooks").
 GONE = 410
 #: The code of what never left, because of where it would go.
 FORBIDDEN = "forbidden"
+#: What is said of a try whose answer cannot be kept.
+UNWRITABLE = "Its answer cannot be kept"
 #: Seconds. A receiver that asks for more patience than this gets this.
 MOST_PATIENCE = 36_000
 
@@ -115,16 +121,38 @@ def patience(posted: Posted) -> float | None:
         return None
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), MOST_PATIENCE)
+    until = http_date(text)
+    return min(max(0.0, (until - posted.started_at).total_seconds()), MOST_PATIENCE) if until else None
+
+
+def settle(answered: Sequence[tuple[Sent, Posted]], owner: uuid.UUID) -> None:
+    """Write what some answers mean, in as few transactions as it takes. What another worker has by now is left to that.
+
+    An answer that cannot be written, whatever its receiver made of it, becomes a failed try of its delivery alone.
+    """
     try:
-        wanted = parsedate_to_datetime(text)
-        return min(max(0.0, (wanted - posted.started_at).total_seconds()), MOST_PATIENCE)
-    except (TypeError, ValueError):
-        return None
+        _write(answered, owner)
+    except (OperationalError, InterfaceError):
+        raise  # The database's own trouble, which splitting does not mend.
+    except Exception as error:
+        if len(answered) > 1:
+            half = len(answered) // 2
+            settle(answered[:half], owner)
+            settle(answered[half:], owner)
+            return
+        ((sent, posted),) = answered
+        log.error("The answer to delivery %d cannot be kept: %s", sent.pk, outline(error))
+        if posted.problem != UNWRITABLE:  # Else it comes back when its lease ends, and the others go on.
+            settle([(sent, _without_answer(posted))], owner)
+
+
+def _without_answer(posted: Posted) -> Posted:
+    """Return what is left of a try whose answer cannot be kept."""
+    return Posted(posted.number, posted.stamp, posted.started_at, posted.latency_ms, problem=UNWRITABLE)
 
 
 @transaction.atomic
-def settle(answered: Sequence[tuple[Sent, Posted]], owner: uuid.UUID) -> None:
-    """Write what some answers mean, all in one transaction. What another worker has by now is left to that."""
+def _write(answered: Sequence[tuple[Sent, Posted]], owner: uuid.UUID) -> None:
     now = timezone.now()
     mine = set(
         Delivery.objects.select_for_update(no_key=True)

@@ -298,8 +298,12 @@ def test_the_schedule_ends_with_a_person(
 
 @pytest.mark.parametrize(
     ("asked", "seconds"),
-    [("120", 120), ("1", 5), ("soon", 5), ("99999999", 36_000), ("Wed, 21 Oct 2015 07:28:00 GMT", 5)],
-)
+    [
+        ("120", 120), ("1", 5), ("soon", 5), ("99999999", 36_000), ("Wed, 21 Oct 2015 07:28:00 GMT", 5),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 36_000), ("Fri, 31 Dec 9999 23:59:59 -2359", 5),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", 5), ("Mon, 01 Jan 2035 00:00:00 +99999999999999999999", 5),
+    ],
+)  # fmt: skip
 def test_a_receiver_may_ask_for_patience(
     asked: str, seconds: float, receiver: Receiver, subscribe: Subscribe, change: Change, settings: Any
 ) -> None:
@@ -388,6 +392,27 @@ def test_failures_of_a_subscription_are_one_problem_and_end_with_it(
 
     problem.refresh_from_db()
     assert problem.open_count == 0
+
+
+def test_an_answer_that_cannot_be_kept_is_the_failed_try_of_its_delivery_alone(
+    receiver: Receiver, subscribe: Subscribe, change: Change
+) -> None:
+    """Whoever finds words that the database refuses stops nobody else's deliveries."""
+    subscribe()
+    for _ in range(5):
+        change()
+    claims = outbox.Claims()
+    posted = [Posted(letter.number, 1, timezone.now(), status=204) for letter in claims.more()]
+    posted[1].answer = "refused by PostgreSQL: \x00"
+    posted[3].headers = [(b"content-type", None)]  # type: ignore[list-item]  # what nobody foresees
+
+    receipts.settle([(claims.done(each.number), each) for each in posted], claims.owner)
+
+    assert states() == ["done", "waiting", "done", "waiting", "done"]
+    assert set(Delivery.objects.filter(state="waiting").values_list("problem", "tries")) == {
+        ("Warehouse: Its answer cannot be kept", 1)
+    }
+    assert set(DeliveryAttempt.objects.values_list("state", flat=True)) == {"answered", "no answer"}
 
 
 # -- 410

@@ -1,6 +1,6 @@
 """What a piece of evidence means for belief, as a table: pure, by the provider's clock, never by arrival."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -185,6 +185,18 @@ def test_read_by_other_rules_it_still_takes_legal_steps_only() -> None:
 
 def test_only_new_and_changed_apply() -> None:
     assert {word for word in DecisionWord if Decision(word, "").applies} == {NEW, CHANGED}
+
+
+def test_reads_by_a_clock_at_the_end_of_time_can_be_compared() -> None:
+    """A provider may say that it is the last second of the year 9999."""
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    held, read = belief("invoice", "open", 5), evidence("invoice", "paid", 5)
+
+    decision = decide(
+        replace(held, seen_at=last, known_at=at(1)), replace(read, occurred_at=last, asked_at=at(2), received_at=at(3))
+    )
+
+    assert decision.word == CHANGED
 
 
 @pytest.mark.parametrize("kind", KINDS)

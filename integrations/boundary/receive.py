@@ -17,6 +17,7 @@ from integrations.boundary.redaction import strip_headers
 from integrations.boundary.vault import seal
 from integrations.failures.categories import Fault
 from integrations.failures.outline import outline
+from integrations.providers.answers import MOST_EVENTS
 from integrations.providers.base import Item
 
 log = logging.getLogger(__name__)
@@ -46,20 +47,28 @@ Outcome = Literal["kept", "duplicate", "disabled"]
 
 
 def read_envelope(gate: Gate, body: bytes, at: datetime) -> tuple[Item, ...]:
-    """Return what the webhook tells of, event by event; bytes that say nothing readable are kept all the same."""
+    """Return what the webhook tells of, event by event; bytes that say nothing readable are kept all the same.
+
+    Why they cannot be read is found again by the worker that settles them, and becomes a failure.
+    """
     try:
-        return gate.adapter.parse(body, at)
+        items = gate.adapter.parse(body, at)
+        if len(items) <= MOST_EVENTS:
+            return items
     except Fault:
-        unreadable = Item(
-            event_id=f"sha256:{sha256(body).hexdigest()}",
-            event_type=UNREADABLE,
-            resource="",
-            external_id="",
-            occurred_at=at,
-            path="",
-            obj={},
-        )
-        return (unreadable,)
+        pass
+    except Exception as error:  # one that an adapter did not foresee: the bytes are evidence of it too
+        log.error("A webhook of connection %d cannot be read: %s", gate.connection_id, outline(error))
+    unreadable = Item(
+        event_id=f"sha256:{sha256(body).hexdigest()}",
+        event_type=UNREADABLE,
+        resource="",
+        external_id="",
+        occurred_at=at,
+        path="",
+        obj={},
+    )
+    return (unreadable,)
 
 
 # One statement keeps a whole batch: new events with their payloads, and a count and a journal line for

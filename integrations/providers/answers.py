@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -12,6 +12,8 @@ from integrations.failures.categories import Category, Fault
 from integrations.providers.base import Response
 
 _LONGEST_WAIT: Final = 24 * 3600.0
+#: Events that one webhook may tell of, many times what providers send. Each costs work before the answer.
+MOST_EVENTS: Final = 1000
 #: What is taken out of the words of others before we repeat them.
 ODD: Final = re.compile(r"[^\w.\[\]-]", re.ASCII)
 _UNSTORABLE: Final = re.compile("[\x00\ud800-\udfff]")
@@ -42,6 +44,13 @@ def name_in(obj: Mapping[str, Any], key: str, longest: int) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= longest or _UNSTORABLE.search(value):
         raise mismatch(f"wrong_type:{key}", f"The {key} is not a text of 1 to {longest} characters.", field=key)
     return value
+
+
+def not_too_many(events: Sized) -> None:
+    """Call before the events of a webhook are looked at. Raises `Fault` (contract mismatch) above `MOST_EVENTS`."""
+    if len(events) > MOST_EVENTS:
+        said = f"The webhook tells of {len(events):,} events; at most {MOST_EVENTS:,} are taken."
+        raise mismatch("too_many_events", said, field="events")
 
 
 def retry_after(response: Response) -> float | None:

@@ -318,7 +318,8 @@ class Adapter(Protocol):
         """Read a webhook: one item for each event in it, each with an id of its own; none where nothing happened.
 
         What is known by its id and cannot be used says so in its `fault`. Raises `Fault` (contract mismatch,
-        validation) where the envelope cannot be read.
+        validation) where the envelope cannot be read, and where it tells of more than `answers.MOST_EVENTS`: it is
+        read before the provider is answered, so the work may grow with the body and no faster.
         """
         ...
 

@@ -79,7 +79,7 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
                 Category.UNKNOWN, "payload_gone", "Its payload is no longer kept, or no key in FIELD_KEYS opens it"
             )
         if event.source == Source.WEBHOOK:
-            _read_webhook(read, _of_event(adapter.parse(body, event.received_at), event))
+            _read_webhook(read, _of_event(_items(event, body, adapter, pages), event))
         elif not event.resource:
             entry = json.dumps(_look(event, body, pages)).encode()
             _read_webhook(read, _of_event(adapter.parse(entry, event.received_at), event))
@@ -98,6 +98,15 @@ def _read(event: Event, body: bytes | None, adapter: Adapter, rules: InForce, pa
         kind = type(error).__name__
         read.fault = Fault(Category.UNKNOWN, f"engine:{kind}", f"It could not be read ({kind})")
     return read
+
+
+def _items(event: Event, body: bytes, adapter: Adapter, pages: dict[Any, Any]) -> Sequence[Item]:
+    """Return what a webhook tells of, read once a batch for all of its events."""
+    key = ("webhook", event.payload_id)
+    if key not in pages:
+        pages[key] = adapter.parse(body, event.received_at)
+    items: Sequence[Item] = pages[key]
+    return items
 
 
 def _of_event(items: Sequence[Item], event: Event) -> Item:

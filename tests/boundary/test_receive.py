@@ -349,6 +349,16 @@ def test_bytes_without_a_readable_envelope_are_evidence_by_themselves(gate: Gate
     assert payloads.read(event.payload_id, event.payload_at) == body
 
 
+def test_bytes_at_which_an_adapter_stumbles_are_evidence_too(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stumble(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(type(gate.adapter), "parse", stumble)
+
+    assert at_desk(lambda desk: desk.keeper().keep(plain(gate, b"{}"))) == "kept"
+    assert Event.objects.get().event_type == "unreadable"
+
+
 def plain(gate: Gate, body: bytes) -> Arrival:
     return Arrival(gate, gate.credential_ids[0], body, {}, now(), read_envelope(gate, body, now())[0])
 

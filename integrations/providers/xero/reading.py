@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from integrations.failures.categories import Fault
-from integrations.providers.answers import ODD, mismatch, name_in
+from integrations.providers.answers import ODD, mismatch, name_in, not_too_many
 from integrations.providers.base import Item
 from integrations.providers.xero.client import ENDPOINTS
 
@@ -107,6 +107,7 @@ def read_webhook(answer: Any, received_at: datetime) -> tuple[Item, ...]:
     events = answer.get("events") if isinstance(answer, dict) else None
     if not isinstance(events, list):
         raise mismatch("wrong_object", "The body is JSON and not a webhook of Xero's.", field="events")
+    not_too_many(events)
     first = answer.get("firstEventSequence")
     if events and (type(first) is not int or not 0 <= first < 2**53):
         raise mismatch("wrong_type:firstEventSequence", "The webhook does not number its events.")
@@ -117,8 +118,15 @@ def _event(event: Any, number: int, received_at: datetime) -> Item:
     try:
         return _readable(event, number)
     except Fault as fault:
-        mark = sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()[:32]
-        return Item(f"{number}:{mark}", _type_of(event), "", "", received_at, "", {}, fault=fault)
+        return Item(f"{number}:{_mark(event)}", _type_of(event), "", "", received_at, "", {}, fault=fault)
+
+
+def _mark(event: Any) -> str:
+    """Return what tells an unreadable event from another."""
+    try:
+        return sha256(json.dumps(event, sort_keys=True).encode()).hexdigest()[:32]
+    except RecursionError:
+        raise mismatch("malformed_json", "The webhook is nested too deep.") from None
 
 
 def _type_of(event: Any) -> str:

@@ -1,12 +1,18 @@
 """Webhooks that tell of several events, or of none: each event is evidence of its own, over bytes kept once."""
 
+from datetime import datetime
+
 import pytest
 
 from integrations.boundary import payloads
 from integrations.boundary.vault import seal
 from integrations.configuration import credentials
 from integrations.configuration.connect import connect
-from integrations.models import Connection, Credential, CredentialState, Event, Payload, Run, Tenant
+from integrations.failures.categories import Category
+from integrations.models import Connection, Credential, CredentialState, Event, Failure, Payload, Run, Tenant
+from integrations.providers.answers import MOST_EVENTS
+from integrations.providers.base import Item
+from integrations.providers.xero.adapter import XeroAdapter
 from integrations.providers.xero.signature import sign
 from integrations.workflow.process import process_batch
 from tests.conftest import TESTER
@@ -130,3 +136,38 @@ def test_a_webhook_that_cannot_be_read_is_kept_as_it_came(books: Connection) -> 
 
     assert answer.status_code == 200
     assert Event.objects.get().event_type == "unreadable"
+
+
+def test_a_webhook_of_too_many_events_is_kept_whole_as_one_that_fails(books: Connection) -> None:
+    """It is read before it is answered, and others wait for that."""
+    body = b'{"firstEventSequence": 1, "events": [' + b"0," * 500_000 + b"0]}"
+
+    (answer,) = deliver(books, body, headers=headers(body))
+    process_batch()
+
+    assert answer.status_code == 200
+    event, payload, failure = Event.objects.get(), Payload.objects.get(), Failure.objects.get()
+    assert (event.event_type, event.state) == ("unreadable", "parked")
+    assert (failure.category, failure.code) == (Category.CONTRACT, "too_many_events")
+    assert payloads.read(payload.pk, payload.at) == body
+
+
+def test_all_events_of_a_full_webhook_are_read_from_one_reading(
+    books: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read again for each of its events, the work would grow with the square of their number."""
+    body = webhook(*(event("CONTACT", "UPDATE", resourceId=f"{CONTACT[:-3]}{n:03}") for n in range(MOST_EVENTS)))
+    deliver(books, body, headers=headers(body))
+    read: list[bytes] = []
+    parse = XeroAdapter.parse
+
+    def counted(self: XeroAdapter, body: bytes, received_at: datetime) -> tuple[Item, ...]:
+        read.append(body)
+        return parse(self, body, received_at)
+
+    monkeypatch.setattr(XeroAdapter, "parse", counted)
+
+    assert process_batch() == 250
+
+    assert len(read) == 1
+    assert Event.objects.filter(state="ready").count() == MOST_EVENTS - 250

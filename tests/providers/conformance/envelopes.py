@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations.failures.categories import Category, Fault
+from integrations.providers.answers import MOST_EVENTS
 from tests.providers.conformance.fakes import EVERY_ADAPTER, JSON, MALFORMED, NOW, at, attempt
 from tests.providers.conformance.provider import Provider
 
@@ -55,6 +56,18 @@ class EnvelopeRules(Provider):
         assert item.ignored
         assert item.event_id
         assert item.event_type in self.adapter.ignored_events
+
+    def test_a_webhook_of_too_many_events_is_a_contract_mismatch(self) -> None:
+        enough, crowded = self.crowded(MOST_EVENTS), self.crowded(MOST_EVENTS + 1)
+        if not enough or not crowded:
+            assert len(self.adapter.parse(self.body(), NOW)) == 1
+            return
+
+        with pytest.raises(Fault) as caught:
+            self.adapter.parse(crowded, NOW)
+
+        assert (caught.value.category, caught.value.code) == (Category.CONTRACT, "too_many_events")
+        assert len({item.event_id for item in self.adapter.parse(enough, NOW)}) == MOST_EVENTS
 
     @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED.keys())
     def test_a_malformed_webhook_is_a_contract_mismatch(self, body: bytes) -> None:

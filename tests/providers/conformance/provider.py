@@ -42,6 +42,10 @@ class Provider(ABC):
     def ignored_delivery(self) -> bytes:
         """A webhook of a type that is known and not needed."""
 
+    def crowded(self, count: int) -> bytes | None:
+        """A webhook of some hundred events and more; None where each webhook tells of one."""
+        return None
+
     @abstractmethod
     def list_server(self, ids: list[str]) -> Callable[[Request], Response]:
         """A server with objects of `listed`, in the provider's order."""

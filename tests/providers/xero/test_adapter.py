@@ -118,6 +118,9 @@ class TestXero(Conformance):
     def ignored_delivery(self) -> bytes:
         return webhook(event("SUBSCRIPTION", "CREATE"))
 
+    def crowded(self, count: int) -> bytes | None:
+        return webhook(*(event("CONTACT", "UPDATE") for _ in range(count)))
+
     def list_server(self, ids: list[str]) -> Callable[[Request], Response]:
         def reply(request: Request) -> Response:
             query = dict(request.query)

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from integrations.providers.base import Intent, Response
 from integrations.providers.xero.adapter import MAPPING, XeroAdapter
 from integrations.providers.xero.client import ENDPOINTS, XeroSettings
 from tests.providers.conformance import NOW, always, answer
+from tests.providers.conformance.fakes import attempt
 from tests.providers.xero.sandbox.contract import MISSING, document
 from tests.providers.xero.test_adapter import ACCESS, CONTENT, INVOICE, SETTINGS, event, intent, webhook
 
@@ -340,6 +342,16 @@ def test_a_webhook_of_several_events_gives_each_an_identity() -> None:
     assert all(item.thin for item in items)
     assert items[0].occurred_at == datetime(2026, 11, 19, 14, 15, 39, 902000, tzinfo=UTC)
     assert ADAPTER.parse(body, NOW + timedelta(hours=1)) == items
+
+
+@pytest.mark.parametrize("nested", [("[", "]"), ('{"a":', "}")])
+def test_an_event_nested_as_deep_as_json_can_be_read_spoils_its_webhook_at_most(nested: tuple[str, str]) -> None:
+    """What can just be read cannot always be written again."""
+    for depth in range(800, 1000):
+        deep = nested[0] * depth + "0" + nested[1] * depth
+        body = f'{{"firstEventSequence": 1, "events": [{deep}]}}'.encode()
+        found = attempt(partial(ADAPTER.parse, body, NOW))
+        assert isinstance(found, Fault) or found[0].fault
 
 
 def test_an_intent_to_receive_holds_no_event() -> None:

@@ -12,6 +12,7 @@ from django.conf import settings
 from django.db import connection as database
 
 from integrations.boundary import limits
+from integrations.boundary.deadline import TimedNetwork
 from integrations.boundary.limits import Leave
 from integrations.failures.categories import Category, Fault
 from integrations.models import Attempt, AttemptState, Command, Connection, Run, Token
@@ -30,7 +31,16 @@ DOUBT_AFTER: Final = 60
 #: The code of a fault that tells that nothing of a request has left.
 UNREACHED: Final = "connection:unreached"
 
-_threads = threading.local()
+
+class _Thread(threading.local):
+    """What a thread keeps: its client, and the network that it uses."""
+
+    def __init__(self) -> None:
+        self.client: httpx.Client | None = None
+        self.network = TimedNetwork()
+
+
+_thread = _Thread()
 
 
 class OpenTransaction(RuntimeError):
@@ -39,14 +49,17 @@ class OpenTransaction(RuntimeError):
 
 def http() -> httpx.Client:
     """Return this thread's client; it keeps connections alive and follows no redirect."""
-    client: httpx.Client | None = getattr(_threads, "client", None)
-    if client is None or client.is_closed:
-        client = _threads.client = httpx.Client(
+    if _thread.client is None or _thread.client.is_closed:
+        _thread.client = httpx.Client(
             timeout=httpx.Timeout(settings.PROVIDER_TIMEOUT, connect=min(5, settings.PROVIDER_TIMEOUT)),
             follow_redirects=False,
             headers={"user-agent": "integration-console"},
         )
-    return client
+        # httpx takes no network, and a transport of ours would leave out the environment's proxies.
+        for transport in (_thread.client._transport, *_thread.client._mounts.values()):
+            if isinstance(transport, httpx.HTTPTransport):
+                transport._pool._network_backend = _thread.network
+    return _thread.client
 
 
 @dataclass
@@ -123,19 +136,23 @@ def _doubt_token(connection: Connection) -> None:
 
 
 def send(request: Request) -> Response:
-    """Send one request; raises `Fault`: timeout, or provider outage where the connection fails."""
+    """Send one request; raises `Fault`: timeout, or provider outage where the connection fails.
+
+    It is over in PROVIDER_TIMEOUT seconds as a whole, or an answer that trickles would outlast the lease of its run.
+    """
     if database.in_atomic_block:
         raise OpenTransaction(f"{request.method} {request.url}")
-    begun = monotonic()
+    client = http()
+    _thread.network.until = monotonic() + settings.PROVIDER_TIMEOUT
     try:
-        with http().stream(
+        with client.stream(
             request.method,
             request.url,
             params=list(request.query) or None,
             headers=dict(request.headers),
             content=request.body or None,
         ) as answer:
-            body = b"".join(bounded(answer, until=begun + settings.PROVIDER_TIMEOUT))
+            body = b"".join(bounded(answer))
             return Response(answer.status_code, dict(answer.headers), body, datetime.now(UTC))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
         category = Category.OUTAGE if isinstance(error, httpx.ConnectError) else Category.TIMEOUT
@@ -150,18 +167,13 @@ def send(request: Request) -> Response:
         ) from error
 
 
-def bounded(answer: httpx.Response, *, until: float) -> list[bytes]:
-    """Return an answer's parts; raises `Fault` above the limit, `httpx.ReadTimeout` when it takes too long as a whole.
-
-    The client's own timeout is for each part: an answer that trickles would outlast the lease of its run.
-    """
+def bounded(answer: httpx.Response) -> list[bytes]:
+    """Return an answer's parts; raises `Fault` above the limit."""
     parts, size = [], 0
     for part in answer.iter_bytes():
         size += len(part)
         if size > LARGEST:
             raise Fault(Category.CONTRACT, "answer_too_large", f"The answer is larger than {LARGEST} bytes")
-        if monotonic() > until:
-            raise httpx.ReadTimeout("The answer does not end")
         parts.append(part)
     return parts
 

@@ -228,7 +228,7 @@ def _run(statement: str, connection: Connection, now: datetime | None, **parts: 
         "refill": refill,
         "per_day": limits.per_day,
         "at_once": limits.at_once,
-        # A request is given up after the time for the connection and at most two waits for a part of its answer.
+        # A request is given up after PROVIDER_TIMEOUT; the rest is for a name that takes long to be looked up.
         "lease": 2 * settings.PROVIDER_TIMEOUT + 10,
         "look_again": LOOK_AGAIN,
     }

@@ -555,26 +555,6 @@ def test_an_endless_answer_is_cut_off(run: Run, provider: Provider, monkeypatch:
     assert Failure.objects.get(run=run).code == "answer_too_large"
 
 
-def test_an_answer_that_trickles_is_given_up(run: Run, provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each piece comes in time, the whole never would: its lease ends and the worker hangs."""
-    clock = iter(range(0, 100_000, 7))
-    monkeypatch.setattr(client, "monotonic", lambda: float(next(clock)))
-    pieces: list[int] = []
-
-    def trickle() -> Any:
-        for n in range(1000):
-            pieces.append(n)
-            yield b" "
-
-    provider.answers = [httpx.Response(200, content=trickle())]
-
-    perform_next()
-
-    run.refresh_from_db()
-    assert (run.state, run.category) == ("waiting", Category.TIMEOUT)
-    assert len(pieces) < 10
-
-
 def test_a_run_that_the_engine_itself_fails_says_so_and_parks(
     run: Run, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

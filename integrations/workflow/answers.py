@@ -14,12 +14,12 @@ from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.health import rates
 from integrations.journal.write import Entry, append
-from integrations.models import Attempt, AttemptState, Command, Connection, Lane, Outcome, WorkState
+from integrations.models import Attempt, AttemptState, Command, Lane, Outcome, WorkState
 from integrations.providers.base import Effect, Response
 from integrations.workflow import copies, known_there, stuck
 from integrations.workflow.commands import entry_of
-from integrations.workflow.outcomes import had_no_effect
-from integrations.workflow.parcels import Parcel, intent_of
+from integrations.workflow.outcomes import ABOUT_ONE, had_no_effect, move
+from integrations.workflow.parcels import Parcel, intent_of, may_arrive_until, retire_key
 from integrations.workflow.rows import update_rows
 from integrations.workflow.wake import COMMANDS, after_commit
 from integrations.workflow.work import Verdict, after_failure
@@ -84,7 +84,7 @@ def take(
         ours = _still_ours(parcel)
         _close_attempts(parcel, latency, response, effects, fault)
         by_id = dict(zip((command.pk for command in parcel.all), effects, strict=False))
-        apart = fault is not None and len(parcel.all) > 1 and fault.category == Category.VALIDATION
+        apart = fault is not None and len(parcel.all) > 1 and fault.category in ABOUT_ONE
         for command in (command for command in parcel.claimed if command.pk in ours):
             effect = by_id.get(command.pk)
             wrong = fault or (effect.fault if effect else None)
@@ -93,20 +93,24 @@ def take(
             elif effect is not None:
                 _accept(batch, command, effect)
         batch.write()
-        if fault is not None and fault.category == Category.RATE_LIMIT:
-            _stay_away(parcel.connection, fault, batch.now)
 
 
 def refuse(parcel: Parcel, fault: Fault, *, apart: bool = False) -> None:
     """Settle commands of which nothing left in this round, or of which we cannot know; `apart`: each goes alone."""
+    began = bool(parcel.attempts)
     with transaction.atomic():
         batch = Settlement(parcel, timezone.now())
         ours = _still_ours(parcel)
         _close_attempts(parcel, None, None, (), fault)
         for command in (command for command in parcel.claimed if command.pk in ours):
-            if command.outcome == Outcome.SUBMITTED:
+            if not began:
                 command.tries += 1
-            _went_wrong(batch, command, fault, apart=apart)
+            if began or parcel.repeated:
+                _went_wrong(batch, command, fault, apart=apart)
+            elif apart:
+                _set_apart(batch, command)
+            else:
+                _refused(batch, command, fault)
         batch.write()
 
 
@@ -117,14 +121,13 @@ def found(parcel: Parcel, command: Command, response: Response, effect: Effect |
         _keep_answer(parcel, attempt, response)
         if command.pk not in _still_ours(parcel):
             return
-        if effect is not None:
+        if effect is None:
+            _not_there(batch, command)
+        elif parcel.adapter.shows(intent_of(command, parcel.adapter), effect.obj):
+            _found(batch, command, effect)
+        else:
             parcel.attempts.update({command.pk: attempt} if attempt else {})
             _accept(batch, command, effect)
-            if parcel.adapter.shows(intent_of(command, parcel.adapter), effect.obj):
-                confirm(command, batch.now, f"Looked for at {parcel.connection.name}, and it is there")
-                batch.entries[-1] = entry_of(command, Lane.COMMANDS, "command.confirmed", command.outcome_reason)
-        else:
-            _send_anew(batch, command)
         batch.write()
 
 
@@ -150,7 +153,8 @@ def let_go(parcel: Parcel) -> None:
 
 def confirm(command: Command, now: datetime, reason: str) -> None:
     """Set a command's effect as seen at the provider; the caller writes it."""
-    command.outcome, command.outcome_reason, command.confirmed_at = Outcome.CONFIRMED, reason, now
+    move(command, Outcome.CONFIRMED, reason)
+    command.confirmed_at = now
     command.state, command.finished_at, command.waits_for, command.category = WorkState.DONE, now, "", ""
 
 
@@ -170,17 +174,29 @@ def _still_ours(parcel: Parcel) -> set[int]:
 
 
 def _accept(batch: Settlement, command: Command, effect: Effect) -> None:
-    command.outcome = Outcome.ACCEPTED
-    command.outcome_reason = f"{batch.parcel.connection.name} accepted it; it is confirmed once it was seen there"
-    command.accepted_at = command.accepted_at or batch.now
-    command.external_id = effect.external_id or command.external_id
+    reason = f"{batch.parcel.connection.name} accepted it; it is confirmed once it was seen there"
+    _take_effect(batch, command, effect, reason)
     command.state = WorkState.WAITING
     command.due_at = batch.now + timedelta(seconds=CONFIRM_AFTER * settings.RETRY_SCALE)
     command.waits_for = f"{command.resource}:{command.external_id}"[:320]
+    _tell(batch, command, "command.answered", "accepted")
+
+
+def _found(batch: Settlement, command: Command, effect: Effect) -> None:
+    """Its effect was looked for and is there as it was asked for."""
+    reason = f"Looked for at {batch.parcel.connection.name}, and it is there"
+    _take_effect(batch, command, effect, reason)
+    confirm(command, batch.now, reason)
+    batch.entries.append(entry_of(command, Lane.COMMANDS, "command.confirmed", reason))
+
+
+def _take_effect(batch: Settlement, command: Command, effect: Effect, reason: str) -> None:
+    move(command, Outcome.ACCEPTED, reason)
+    command.accepted_at = command.accepted_at or batch.now
+    command.external_id = effect.external_id or command.external_id
     if command.tries > 1 or command.category:
         batch.gone.append(command.pk)
     command.tries, command.category = 0, ""
-    _tell(batch, command, "command.answered", "accepted")
     batch.settled.append(command)
 
 
@@ -196,14 +212,13 @@ def _went_wrong(batch: Settlement, command: Command, fault: Fault, *, apart: boo
 def _refused(batch: Settlement, command: Command, fault: Fault) -> None:
     """It had no effect: it waits and goes out again, or it failed and a person decides."""
     verdict = after_failure(fault, command.tries, batch.now)
-    parked = verdict.state == WorkState.PARKED
-    command.outcome = Outcome.FAILED if parked else Outcome.SUBMITTED
+    move(command, Outcome.FAILED if verdict.state == WorkState.PARKED else Outcome.SUBMITTED, fault.message)
     _set_back(batch, command, fault, verdict)
 
 
 def _doubt(batch: Settlement, command: Command, fault: Fault) -> None:
     """Nobody knows whether it had an effect: asked again under the same key, or looked for, and then parked."""
-    command.outcome = Outcome.UNKNOWN
+    move(command, Outcome.UNKNOWN, fault.message)
     if fault.category in ANSWERED_OTHERWISE:
         # What refuses a repetition may be the effect of the first one.
         command.key_since = None
@@ -214,8 +229,7 @@ def _doubt(batch: Settlement, command: Command, fault: Fault) -> None:
 
 
 def _set_back(batch: Settlement, command: Command, fault: Fault, verdict: Verdict) -> None:
-    command.outcome_reason, command.category = fault.message, fault.category
-    command.state, command.due_at = verdict.state, verdict.due_at
+    command.category, command.state, command.due_at = fault.category, verdict.state, verdict.due_at
     parked = verdict.state == WorkState.PARKED
     batch.failed.append(
         grouping.Failed(
@@ -237,15 +251,51 @@ def _then(command: Command, *, parked: bool) -> str:
 
 def _set_apart(batch: Settlement, command: Command) -> None:
     """One of those that travelled together was refused: each goes alone, so that the others are not held up."""
-    command.outcome, command.outcome_reason = Outcome.SUBMITTED, "Refused together with others: it goes alone now"
-    command.state, command.due_at = WorkState.READY, batch.now
+    move(command, Outcome.SUBMITTED, "Refused together with others: it goes alone now")
+    command.category, command.state, command.due_at = "", WorkState.READY, batch.now
     batch.settled.append(command)
 
 
+def _not_there(batch: Settlement, command: Command) -> None:
+    """Its effect was looked for in vain: nothing is repeated under its key any more, and it goes out by itself.
+
+    Not before its request, if that went under another key, can have arrived; and not over what somebody may have
+    changed since.
+    """
+    retire_key(command.connection_id, command.key)
+    for each in batch.parcel.claimed:
+        each.key_since = None
+    spec = batch.parcel.adapter.actions.get(command.action)
+    until = may_arrive_until(command, batch.parcel.adapter)
+    if until and until > batch.now:
+        _look_again(batch, command, until)
+    elif spec and not spec.creates and command.content:
+        _leave_to_people(batch, command)
+    else:
+        _send_anew(batch, command)
+
+
+def _look_again(batch: Settlement, command: Command, at: datetime) -> None:
+    move(command, Outcome.UNKNOWN, "Looked for and not there yet: what was sent may still arrive")
+    command.state, command.due_at = WorkState.WAITING, at
+    _tell(batch, command, "command.looked_for", f"not there yet; looked for again at {at:%H:%M:%S} UTC")
+    batch.settled.append(command)
+
+
+def _leave_to_people(batch: Settlement, command: Command) -> None:
+    fault = Fault(
+        Category.BUSINESS,
+        "changed_since",
+        "It is not there as it was sent, and somebody may have changed the object since. Compare both before it goes "
+        "out again",
+    )
+    move(command, Outcome.FAILED, fault.message)
+    _set_back(batch, command, fault, Verdict(WorkState.PARKED, batch.now))
+
+
 def _send_anew(batch: Settlement, command: Command) -> None:
-    command.outcome = Outcome.SUBMITTED
-    command.outcome_reason = "Looked for and not there: it goes out again under the same operation id"
-    command.state, command.due_at, command.key_since = WorkState.READY, batch.now, None
+    move(command, Outcome.SUBMITTED, "Looked for and not there: it goes out again under the same operation id")
+    command.state, command.due_at = WorkState.READY, batch.now
     _tell(batch, command, "command.looked_for", "not there; it goes out again under the same operation id")
     batch.settled.append(command)
 
@@ -297,8 +347,3 @@ def _keep_answer(parcel: Parcel, attempt: Attempt | None, response: Response) ->
     kept = _keep(parcel, response)
     if attempt and kept:
         Attempt.objects.filter(pk=attempt.pk).update(payload_id=kept.id, payload_at=kept.at)
-
-
-def _stay_away(connection: Connection, fault: Fault, now: datetime) -> None:
-    until = now + timedelta(seconds=fault.retry_after or 1.0)
-    Connection.objects.filter(pk=connection.pk).update(wait_until=until)

@@ -1,6 +1,7 @@
 """Commands: submitted in the caller's own transaction, and what people do with them afterwards."""
 
 import json
+import re
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,13 +20,16 @@ from integrations.providers import get_adapter
 from integrations.providers.base import ActionSpec
 from integrations.workflow import copies, known_there, stuck
 from integrations.workflow.errors import Refusal
-from integrations.workflow.outcomes import follows
+from integrations.workflow.outcomes import follows, move
+from integrations.workflow.parcels import hold_key, retire_key
 from integrations.workflow.rows import insert_rows
 from integrations.workflow.saying import asks
 from integrations.workflow.wake import COMMANDS, after_commit
 
 #: Characters; as many as the shortest field holds in which a provider keeps it for us.
 LONGEST_ID = 50
+#: It travels in headers and in searches; `~` is ours, for the key after a refusal.
+OPERATION_ID = re.compile(rf"(?! )[ !#-[\]-}}]{{1,{LONGEST_ID}}}(?<! )")
 
 
 class DifferentContent(Refusal):
@@ -56,16 +60,18 @@ def submit(
     """Remember what a provider is to be asked to do; call inside the transaction that wants it.
 
     `content` is canonical, as the adapter's action asks for it. `operation_id` (at most 50 characters, unique in
-    the tenant) names the intent: submitted again with the same content, the first command is returned. Without one
-    it gets one, and without a summary it says what it asks for. Raises `DifferentContent`, and `Refusal` for an
-    action that the provider does not have, for an id that does not fit and for a disabled connection.
+    the tenant) names the intent: submitted again with the same content, the first command is returned, whatever has
+    become of the connection. Without one it gets one, and without a summary it says what it asks for. Raises
+    `DifferentContent`, and `Refusal` for an action that the provider does not have, for an id that does not fit and
+    for a disabled connection.
     """
     spec = spec_of(connection, action)
     chosen = operation_id or f"op_{uuid.uuid4().hex[:20]}"
-    if len(chosen) > LONGEST_ID or not chosen.isprintable() or chosen != chosen.strip():
-        raise Refusal(f"An operation id has at most {LONGEST_ID} printable characters, and no space at its ends.")
-    if connection.disabled_at:
-        raise Refusal(f"{connection.name} is disabled. Enable it first.")
+    if not OPERATION_ID.fullmatch(chosen):
+        raise Refusal(
+            f"An operation id has at most {LONGEST_ID} letters, digits and signs of ASCII, none of them "
+            '~ " or \\, and no space at its ends.'
+        )
     command = Command(
         tenant_id=connection.tenant_id,
         environment=connection.environment,
@@ -86,7 +92,7 @@ def submit(
         asked_by=actor.name,
         reason=reason,
     )
-    first = _first(command)
+    first = _first(command, disabled=connection.disabled_at is not None)
     if first is not command:
         if bytes(first.content_hash) != command.content_hash:
             raise DifferentContent(first)
@@ -97,12 +103,14 @@ def submit(
     return command
 
 
-def _first(command: Command) -> Command:
-    """Insert a command, or return the one that has its operation id."""
+def _first(command: Command, *, disabled: bool) -> Command:
+    """Insert a command, or return the one that has its operation id. Raises `Refusal` for a new one if `disabled`."""
     same = Command.objects.filter(tenant_id=command.tenant_id, operation_id=command.operation_id)
     found = same.first()
     if found is not None:
         return found
+    if disabled:
+        raise Refusal(f"{command.connection.name} is disabled. Enable it first.")
     try:
         with transaction.atomic():
             command.save(force_insert=True)
@@ -196,7 +204,7 @@ def cancel(command: Command, *, actor: Actor, reason: str) -> Command:
     held = _locked(command, reason)
     if held.state == WorkState.LEASED or not follows(held.outcome, Outcome.CANCELLED):
         raise Refusal(f"It is {held.get_outcome_display().lower()}: only what surely had no effect can be cancelled.")
-    held.outcome, held.outcome_reason = Outcome.CANCELLED, f"Cancelled by {actor.name}: {reason}"
+    move(held, Outcome.CANCELLED, f"Cancelled by {actor.name}: {reason}")
     _finish(held, WorkState.DISMISSED, f"Cancelled by {actor.name}")
     _note(held, Lane.PEOPLE, "command.cancelled", f"{actor.name} cancelled: {held.summary}", actor, reason)
     return held
@@ -213,7 +221,7 @@ def send_again(command: Command, *, actor: Actor, reason: str) -> Command:
     if held.outcome not in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.SUBMITTED):
         raise Refusal(f"It is {held.get_outcome_display().lower()}: there is nothing to send again.")
     if held.outcome == Outcome.FAILED:
-        held.outcome, held.outcome_reason = Outcome.SUBMITTED, "It was refused, and goes out once more"
+        move(held, Outcome.SUBMITTED, "It was refused, and goes out once more")
     _due(held)
     _note(held, Lane.PEOPLE, "command.sent_again", f"{actor.name} had it sent again: {held.summary}", actor, reason)
     return held
@@ -235,13 +243,11 @@ def retry_now(command: Command, *, actor: Actor, reason: str) -> Command:
 @transaction.atomic
 def look_for_effect(command: Command, *, actor: Actor, reason: str) -> Command:
     """Have the provider searched for what a command did; what is found decides its outcome. Raises `Refusal`."""
-    held = _locked(command, reason)
+    held = _let_go(command, reason)
     if held.outcome not in (Outcome.UNKNOWN, Outcome.SENT, Outcome.ACCEPTED, Outcome.FAILED):
         raise Refusal(f"It is {held.get_outcome_display().lower()}: there is nothing to look for.")
     if held.outcome == Outcome.FAILED:
-        held.outcome, held.outcome_reason = Outcome.UNKNOWN, f"{actor.name} doubts that it had no effect"
-    # Without the time of its key, only looking is left.
-    held.key_since = None
+        move(held, Outcome.UNKNOWN, f"{actor.name} doubts that it had no effect")
     _due(held)
     _note(held, Lane.PEOPLE, "command.looked_for", f"{actor.name} had it looked for: {held.summary}", actor, reason)
     return held
@@ -253,7 +259,7 @@ def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Act
 
     Raises `Refusal` for one that is being sent, that is over, or that nobody has to decide on.
     """
-    held = _locked(command, reason)
+    held = _let_go(command, reason)
     if outcome not in (Outcome.CONFIRMED, Outcome.FAILED):
         raise Refusal("Say whether the effect is there or not.")
     if held.outcome not in (Outcome.UNKNOWN, Outcome.ACCEPTED, Outcome.FAILED):
@@ -261,7 +267,7 @@ def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Act
     if outcome == Outcome.CONFIRMED and not (external_id or held.external_id):
         raise Refusal("Give the id that the provider knows it by.")
     known = "it is at the provider" if outcome == Outcome.CONFIRMED else "it is not at the provider"
-    held.outcome, held.outcome_reason = outcome, f"{actor.name} found out: {known}. {reason}"
+    move(held, outcome, f"{actor.name} found out: {known}. {reason}")
     if outcome == Outcome.CONFIRMED:
         held.external_id, held.confirmed_at = external_id.strip() or held.external_id, timezone.now()
         known_there.note([held], timezone.now())
@@ -279,6 +285,20 @@ def _locked(command: Command, reason: str) -> Command:
         raise Refusal("It is on its way right now. Look again in a minute.")
     if held.state in (WorkState.DONE, WorkState.DISMISSED):
         raise Refusal(f"It is over: {held.get_outcome_display().lower()}.")
+    return held
+
+
+def _let_go(command: Command, reason: str) -> Command:
+    """Lock a command that goes its own way from now on: what it travelled with is only looked for, never repeated."""
+    key = Command.objects.values_list("key", flat=True).get(pk=command.pk)
+    if key:
+        hold_key(command.connection_id, key)
+    held = _locked(command, reason)
+    fellows = Command.objects.filter(connection_id=command.connection_id, key=key).exclude(key="")
+    if held.key != key or fellows.filter(state=WorkState.LEASED).exists():
+        raise Refusal("What it travelled with is on its way right now. Look again in a minute.")
+    retire_key(command.connection_id, key)
+    held.key_since = None
     return held
 
 

@@ -1,19 +1,33 @@
-"""Claiming commands: those that travel in one request, of one connection, with a lease."""
+"""Claiming commands: those that travel in one request, of one connection, with a lease and under one key.
+
+A request under a known key is repeated as a whole. So whoever lets one command go from it (it is looked for, decided
+by a person, or sent anew) retires the key: from then on the others are only looked for.
+"""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import blake2b
 
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
+from django.db.models import Count, Max
 from django.utils import timezone
 
+from integrations.failures.categories import Category
 from integrations.models import Attempt, AttemptState, Command, Connection, Outcome, WorkState
 from integrations.providers.base import Adapter, Intent
+from integrations.workflow.outcomes import REFUSALS
+from integrations.workflow.work import LostLease
 
 #: What may have had its effect already.
 DOUBTFUL = (Outcome.SENT, Outcome.UNKNOWN)
+#: What fails whatever is sent: commands that met it still travel together.
+NOBODYS_FAULT = [
+    Category.RATE_LIMIT, Category.OUTAGE, Category.TIMEOUT, Category.AUTHENTICATION, Category.AUTHORIZATION,
+]  # fmt: skip
 
 # The oldest that is due and does not come after an open one about the same record or object.
 # `+ 0` keeps the planner, as long as it has no statistics, from reading all older commands of the connection.
@@ -32,7 +46,14 @@ LIMIT %(most)s
 FOR UPDATE OF m SKIP LOCKED
 """
 FIRST = DUE.format(which="m.outcome IN ('submitted', 'sent', 'unknown')")
-FELLOWS = DUE.format(which="m.outcome = 'submitted' AND m.tries = 0 AND m.action = %(action)s AND m.id <> %(first)s")
+FELLOWS = DUE.format(
+    which="m.outcome = 'submitted' AND (m.tries = 0 OR m.category = ANY(%(together)s)) AND m.action = %(action)s "
+    "AND m.id <> %(first)s"
+)
+
+
+#: Of a key and a connection: who claims or lets go what travelled under it does so alone.
+KEY_LOCK = "hashtextextended(%s, %s)"
 
 
 @dataclass
@@ -55,9 +76,16 @@ class Parcel:
         return [intent_of(command, self.adapter) for command in self.all]
 
     def remembered(self, now: datetime) -> bool:
-        """Say whether the provider surely still knows the key of that earlier try."""
-        since, lifetime = self.claimed[0].key_since, self.adapter.key_lifetime
-        return bool(self.key and since and now - since < lifetime - timedelta(seconds=settings.PROVIDER_TIMEOUT))
+        """Say whether the provider surely still knows the key of that earlier try, and nobody was let go from it."""
+        safe = now + timedelta(seconds=settings.PROVIDER_TIMEOUT) - self.adapter.key_lifetime
+        return bool(self.key) and all(each.key_since and each.key_since > safe for each in self.claimed)
+
+    def renew(self) -> None:
+        """Have the lease for as long again. Raises `LostLease` where it has ended."""
+        until = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
+        ours = Command.objects.filter(leased_by=self.owner, state=WorkState.LEASED, leased_until__gt=timezone.now())
+        if not ours.filter(pk__in=[command.pk for command in self.claimed]).update(leased_until=until):
+            raise LostLease
 
 
 def intent_of(command: Command, adapter: Adapter) -> Intent:
@@ -87,7 +115,7 @@ def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID, *, alone: 
         everyone = [claimed.get(command.pk, command) for command in everyone]
         parcel = Parcel(connection, adapter, owner, together, everyone, first.key)
     else:
-        if first.outcome == Outcome.SUBMITTED and first.tries == 0:
+        if first.outcome == Outcome.SUBMITTED and (first.tries == 0 or first.category in NOBODYS_FAULT):
             spec = adapter.actions.get(first.action)
             most = 1 if alone or spec is None else spec.batch
             together = sorted([first, *_fellows(first, most - 1)], key=lambda c: c.pk)
@@ -100,10 +128,50 @@ def claim(connection: Connection, adapter: Adapter, owner: uuid.UUID, *, alone: 
 def _alone_with(command: Command) -> bool:
     """Say whether nobody else is claiming those that travelled with a command, and keep it so until the commit."""
     with database.cursor() as cursor:
-        cursor.execute(
-            "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, %s))", [command.key, command.connection_id]
-        )
+        cursor.execute(f"SELECT pg_try_advisory_xact_lock({KEY_LOCK})", [command.key, command.connection_id])
         return bool(cursor.fetchone()[0])
+
+
+def hold_key(connection_id: int, key: str) -> None:
+    """Wait until nobody claims what travelled under a key, and keep it so until the commit."""
+    with database.cursor() as cursor:
+        cursor.execute(f"SELECT pg_advisory_xact_lock({KEY_LOCK})", [key, connection_id])
+
+
+def retire_key(connection_id: int, key: str) -> None:
+    """Let nothing be repeated under a key: one that travelled under it is let go. Call before that is committed."""
+    if key:
+        Command.objects.filter(connection_id=connection_id, key=key).update(key_since=None)
+
+
+def key_of(commands: Sequence[Command]) -> str:
+    """Return the key of a new request: the operation id, as long as it stands for one request alone.
+
+    After a refusal, which had no effect, the request is a new one: providers answer a known key as they did before.
+    """
+    sent = [command.pk for command in commands if command.sent_at]
+    refused = Attempt.objects.filter(command__in=sent, category__in=REFUSALS).exclude(key="")
+    rounds = dict(refused.values_list("command").annotate(n=Count("pk"))) if sent else {}
+    names = [f"{c.operation_id}~{rounds[c.pk] + 1}" if c.pk in rounds else c.operation_id for c in commands]
+    if len(names) == 1:
+        return names[0]
+    together = "\n".join(names).encode()
+    return f"of-{len(names)}-{blake2b(together, digest_size=16).hexdigest()}"
+
+
+def may_arrive_until(command: Command, adapter: Adapter) -> datetime | None:
+    """Return until when a request that the command left with may still reach the provider and have its effect.
+
+    None where that does no harm: the command goes out next under that very key. Requests are held to arrive within
+    the life of a key, or twice the time that a provider gets to answer.
+    """
+    if not command.key or command.key == key_of([command]):
+        return None
+    newest = Attempt.objects.filter(
+        command__connection=command.connection_id, command__key=command.key, key=command.key
+    ).aggregate(at=Max("started_at"))["at"]
+    longest = max(adapter.key_lifetime, timedelta(seconds=2 * settings.PROVIDER_TIMEOUT))
+    return newest + longest if newest else None
 
 
 def _first(connection: Connection) -> Command | None:
@@ -120,7 +188,14 @@ def _fellows(first: Command, most: int) -> list[Command]:
         return []
     with database.cursor() as cursor:
         cursor.execute(
-            FELLOWS, {"connection": first.connection_id, "action": first.action, "first": first.pk, "most": most}
+            FELLOWS,
+            {
+                "connection": first.connection_id,
+                "action": first.action,
+                "first": first.pk,
+                "most": most,
+                "together": NOBODYS_FAULT,
+            },
         )
         ids = [pk for (pk,) in cursor.fetchall()]
     return list(Command.objects.filter(pk__in=ids))

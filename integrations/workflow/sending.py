@@ -8,11 +8,11 @@ the provider remembers it. After that nothing is sent before the effect was look
 import logging
 import uuid
 from dataclasses import replace
-from hashlib import blake2b
+from datetime import timedelta
 from time import monotonic
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Count
 from django.utils import timezone
 
 from integrations.boundary import client, payloads
@@ -24,15 +24,17 @@ from integrations.models import Attempt, AttemptState, Outcome
 from integrations.providers import get_adapter
 from integrations.providers.base import Access, Effect, Request, Response
 from integrations.workflow import answers
-from integrations.workflow.outcomes import REFUSALS, had_no_effect
-from integrations.workflow.parcels import Parcel, claim, intent_of
+from integrations.workflow.outcomes import had_no_effect, move
+from integrations.workflow.parcels import Parcel, claim, intent_of, key_of
 from integrations.workflow.rows import update_rows
 from integrations.workflow.turns import Pass, next_pass
 from integrations.workflow.work import LostLease
 
 log = logging.getLogger(__name__)
 
-SENT_FIELDS = ("outcome", "outcome_reason", "sent_at", "key", "key_since", "request_id", "request_at", "tries")
+SENT_FIELDS = (
+    "outcome", "outcome_reason", "sent_at", "key", "key_since", "request_id", "request_at", "tries", "leased_until",
+)  # fmt: skip
 
 
 def send_next() -> bool:
@@ -79,7 +81,7 @@ def _perform(parcel: Parcel, way: Pass) -> None:
 
 
 def _send(parcel: Parcel, access: Access, way: Pass) -> None:
-    parcel.key = parcel.key or _key(parcel)
+    parcel.key = parcel.key or key_of(parcel.all)
     action = parcel.claimed[0].action
     try:
         if action not in parcel.adapter.actions:
@@ -115,27 +117,14 @@ def _read(parcel: Parcel, response: Response) -> tuple[Response, list[Effect], F
     return response, effects, fault
 
 
-def _key(parcel: Parcel) -> str:
-    """Return the key of a new request: the operation id, as long as it stands for one request alone.
-
-    After a refusal, which had no effect, the request is a new one: providers answer a known key as they did before.
-    """
-    sent = [command.pk for command in parcel.all if command.sent_at]
-    refused = Attempt.objects.filter(command__in=sent, category__in=REFUSALS).exclude(key="")
-    rounds = dict(refused.values_list("command").annotate(n=Count("pk"))) if sent else {}
-    names = [f"{c.operation_id}~{rounds[c.pk] + 1}" if c.pk in rounds else c.operation_id for c in parcel.all]
-    if len(names) == 1:
-        return names[0]
-    return f"of-{len(names)}-{blake2b('/'.join(names).encode(), digest_size=16).hexdigest()}"
-
-
 @transaction.atomic
 def _begin(parcel: Parcel, request: Request) -> Request:
     """Commit the request and its attempts before a byte leaves; returns what leaves.
 
-    A repetition leaves as the first one did, byte by byte. Raises `LostLease`.
+    A repetition leaves as the first one did, byte by byte. The lease begins anew. Raises `LostLease`.
     """
     now = timezone.now()
+    until = now + timedelta(seconds=settings.LEASE_SECONDS)
     first = parcel.claimed[0]
     if parcel.repeated and first.request_id and first.request_at:
         body = payloads.read(first.request_id, first.request_at)
@@ -146,8 +135,10 @@ def _begin(parcel: Parcel, request: Request) -> Request:
             connection_id=parcel.connection.pk, source="command", body=request.body, headers=request.headers, at=now
         )
     for command in parcel.claimed:
-        command.outcome, command.outcome_reason = Outcome.SENT, "It is on its way"
-        command.sent_at, command.key_since = command.sent_at or now, command.key_since or now
+        move(command, Outcome.SENT, "It is on its way")
+        command.sent_at, command.leased_until = command.sent_at or now, until
+        if not parcel.repeated:
+            command.key_since = now
         command.key, command.tries = parcel.key, command.tries + 1
         command.request_id, command.request_at = kept.id, kept.at
     _update(parcel)
@@ -172,9 +163,8 @@ def _begin(parcel: Parcel, request: Request) -> Request:
 
 
 def _update(parcel: Parcel) -> None:
-    met = update_rows(
-        parcel.claimed, SENT_FIELDS, where="AND t.state = 'leased' AND t.leased_by = %s", params=[parcel.owner]
-    )
+    ours = "AND t.state = 'leased' AND t.leased_by = %s AND t.leased_until > now()"
+    met = update_rows(parcel.claimed, SENT_FIELDS, where=ours, params=[parcel.owner])
     if met != len(parcel.claimed):
         raise LostLease
 
@@ -189,6 +179,7 @@ def _look(parcel: Parcel, access: Access, way: Pass) -> None:
     """
     leave: Leave | None = way.leave
     for command in parcel.claimed:
+        parcel.renew()
         exchanges, leave = client.Exchanges(parcel.connection, command=command, leave=leave), None
         try:
             response, effect = parcel.adapter.find_effect(access, exchanges, intent_of(command, parcel.adapter))

@@ -155,7 +155,7 @@ def test_it_belongs_to_the_transaction_that_wants_it(target: Connection) -> None
         ({"action": "moon.create"}, "cannot be asked for “moon.create”"),
         ({"operation_id": "x" * 51}, "at most 50"),
         ({"operation_id": " x"}, "no space at its ends"),
-        ({"operation_id": "a\nb"}, "printable"),
+        ({"operation_id": "a\nb"}, "has at most 50"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_at_once(target: Connection, more: dict[str, Any], said: str) -> None:
@@ -294,7 +294,9 @@ def test_once_the_key_is_forgotten_the_effect_is_looked_for_first(
     sandbox.set_faults({"kind": kind, "on": "PUT *", "times": 1})
     send_all()
     sandbox.set_clock(advance=400)
-    Command.objects.update(key_since=timezone.now() - timedelta(minutes=10))
+    ago = timezone.now() - timedelta(minutes=10)
+    Command.objects.update(key_since=ago)
+    Attempt.objects.update(started_at=ago)
 
     due_now()
     send_all()

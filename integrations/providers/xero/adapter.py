@@ -137,12 +137,11 @@ class XeroAdapter:
 
     def find_effect(self, access: Access, transport: Transport, intent: Intent) -> tuple[Response, Effect | None]:
         """Look for what an intent made, by its operation id, or for the state of what it changed."""
-        resource = self.actions[intent.action].resource
-        if intent.action == writing.REFUND or not self.actions[intent.action].creates:
-            target = intent.content["credit_note"] if intent.action == writing.REFUND else intent.external_id
-            response, found = self.fetch(access, transport, resource, target)
-            item = found.item
-            return response, self._as_effect(intent, [item] if item else [])
+        if not self.actions[intent.action].creates:
+            response, found = self.fetch(access, transport, self.actions[intent.action].resource, intent.external_id)
+            return response, self._as_effect(intent, [found.item] if found.item else [])
+        # The list shows what was undone since, too: a credit note does not show a payment that was deleted.
+        resource = writing.endpoint_of(intent.action)
         response = client.get_well(access, transport, client.url_of(access, resource), _made_by(resource, intent))
         items = read_items(read_json(response.body), resource, answers.as_of(response))
         return response, self._as_effect(intent, items)
@@ -151,7 +150,7 @@ class XeroAdapter:
         """Return the first object that shows the effect of an intent."""
         for item in items:
             if self.shows(intent, item.obj):
-                return Effect(item.external_id, item.path, item.obj)
+                return Effect(effects.external_id_of(intent, item.obj), item.path, item.obj)
         return None
 
     def operation_of(self, resource: str, obj: Mapping[str, Any]) -> str:

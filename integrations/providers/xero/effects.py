@@ -51,13 +51,19 @@ def _places(intents: Sequence[Intent], elements: Sequence[Mapping[str, Any]]) ->
 def _effect(intent: Intent, place: int, element: Mapping[str, Any]) -> Effect:
     endpoint = ENDPOINTS[writing.endpoint_of(intent.action)]
     path = f"/{endpoint.path}/{place}"
-    fault = _refusal(element)
-    external_id = intent.content["credit_note"] if intent.action == REFUND else element.get(endpoint.id)
+    fault, external_id = _refusal(element), external_id_of(intent, element)
     if fault:
         return Effect("", path, fault=fault)
     if not isinstance(external_id, str) or not 0 < len(external_id) <= 255:
         raise mismatch(f"missing:{endpoint.id}", "Xero answered a result without its id.", field=endpoint.id)
     return Effect(external_id, path, element)
+
+
+def external_id_of(intent: Intent, element: Mapping[str, Any]) -> Any:
+    """Return by which id the object is known that came of an intent: a refund is its credit note's."""
+    if intent.action == REFUND:
+        return intent.content["credit_note"]
+    return element.get(ENDPOINTS[writing.endpoint_of(intent.action)].id)
 
 
 def _refusal(element: Mapping[str, Any]) -> Fault | None:
@@ -73,9 +79,9 @@ def _refusal(element: Mapping[str, Any]) -> Fault | None:
 
 
 def shown(intent: Intent, obj: Mapping[str, Any]) -> bool:
-    """Say whether an object of the action's resource has the effect of an intent."""
+    """Say whether an object of the action's resource has the effect of an intent; a refund's payment shows it too."""
     if intent.action == REFUND:
-        return payment_of(obj, intent.operation_id) is not None
+        return operation_of("payment", obj) == intent.operation_id or _is_paid_out(obj, intent.operation_id)
     if ACTIONS[intent.action].creates:
         return operation_of(ACTIONS[intent.action].resource, obj) == intent.operation_id
     if intent.action == DELETE or intent.action.endswith(".void"):
@@ -85,13 +91,13 @@ def shown(intent: Intent, obj: Mapping[str, Any]) -> bool:
     return _same_invoice(intent.content, obj)
 
 
-def payment_of(credit_note: Mapping[str, Any], operation_id: str) -> int | None:
-    """Return the place of the payment out of a credit note that carries an operation id."""
+def _is_paid_out(credit_note: Mapping[str, Any], operation_id: str) -> bool:
+    """Say whether a payment out of a credit note carries an operation id."""
     payments = credit_note.get("Payments")
-    for place, payment in enumerate(payments if isinstance(payments, list) else []):
-        if isinstance(payment, dict) and payment.get("Reference") == operation_id:
-            return None if payment.get("Status") == "DELETED" else place
-    return None
+    return any(
+        isinstance(payment, dict) and payment.get("Reference") == operation_id
+        for payment in (payments if isinstance(payments, list) else [])
+    )
 
 
 def _same_contact(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:

@@ -169,10 +169,7 @@ class TestXero(Conformance):
     def world(self, intents: Sequence[Intent], *, done: bool) -> Callable[[Request], Response]:
         def reply(request: Request) -> Response:
             one = intents[0]
-            endpoint = ENDPOINTS[self.adapter.actions[one.action].resource]
-            if one.action == "credit_note.refund":
-                payments = [{"PaymentID": "pay_1", "Reference": one.operation_id}] if done else []
-                return answer({"CreditNotes": [{"CreditNoteID": "cn_1", "Payments": payments}]})
+            endpoint = ENDPOINTS[endpoint_of(one.action)]
             if self.adapter.actions[one.action].creates:
                 found = [element(each, number) for number, each in enumerate(intents)] if done else []
                 return answer({endpoint.path: asked_for(request, endpoint.operation, found)})

@@ -208,6 +208,21 @@ def creations(books: Books) -> list[Intent]:
     ]
 
 
+def test_a_refund_that_a_person_undid_is_found_all_the_same(books: Books) -> None:
+    """Sent again, it would pay out once more what somebody took back on purpose."""
+    money: dict[str, Any] = {"currency": "EUR", "amount": 5000}
+    _, note = books.do("credit_note.create", customer=contact(books), issued_at=NOW.isoformat(), number="CN-5", **money)
+    refund, _ = books.do("credit_note.refund", credit_note=note, paid_at=NOW.isoformat(), **money)
+    (payment,) = books.fetch("credit_note", note).obj["Payments"]
+    books.ask(intent_to("payment.delete", payment["PaymentID"]))
+
+    _, found = ADAPTER.find_effect(books.access, books.send, refund)
+
+    assert found
+    assert (found.external_id, found.obj["Status"]) == (note, "DELETED")
+    assert ADAPTER.shows(refund, found.obj)
+
+
 def test_what_was_made_before_an_answer_got_lost_is_found(books: Books) -> None:
     for intent in creations(books):
         assert ADAPTER.find_effect(books.access, books.send, intent)[1] is None, intent.action

@@ -42,10 +42,10 @@ def ask_for_the_accepted() -> int:
         .order_by("due_at", "pk")
         .select_for_update(of=("self",), skip_locked=True, no_key=True)[:BATCH]
     )
-    by_resource: dict[tuple[int, str], list[Command]] = defaultdict(list)
+    groups: dict[tuple[int, str, bool], list[Command]] = defaultdict(list)
     for command in due:
-        by_resource[command.connection_id, command.resource].append(command)
-    for group in by_resource.values():
+        groups[command.connection_id, command.resource, command.tries > 0].append(command)
+    for group in groups.values():
         _ask(group)
     for command in due:
         wait = max(0.5, FIRST_WAIT * 2**command.tries * settings.RETRY_SCALE)
@@ -61,7 +61,8 @@ def ask_for_the_accepted() -> int:
 def _ask(commands: list[Command]) -> None:
     connection, resource = commands[0].connection, commands[0].resource
     stream = Stream.objects.filter(connection=connection, resource=resource).select_related("connection").first()
-    if len(commands) < MANY or stream is None or stream.paused_at:
+    # A list that reads as it was read before is no new evidence: whom it did not show, the second look asks for by id.
+    if len(commands) < MANY or commands[0].tries or stream is None or stream.paused_at:
         refetch.ask([(connection, resource, command.external_id) for command in commands], timezone.now())
         return
     try:

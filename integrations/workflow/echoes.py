@@ -5,13 +5,13 @@ An echo confirms commands. It never changes belief: a record follows the connect
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 
 from integrations.failures import grouping
 from integrations.journal.write import Entry
-from integrations.models import OPEN_STATES, Command, Connection, Lane, Outcome, Reference
+from integrations.models import OPEN_STATES, Command, Connection, Event, Lane, Outcome, Reference
 from integrations.providers import get_adapter
 from integrations.workflow import copies, known_there
 from integrations.workflow.answers import COMMAND_FIELDS, confirm
@@ -105,6 +105,7 @@ class Echoes:
             if (
                 command.outcome in _EXPECTED
                 and command.action in adapter.actions
+                and (adapter.actions[command.action].creates or _was_sent_before(command, read.event))
                 and adapter.shows(intent_of(command, adapter), read.obj)
             ):
                 command.external_id = command.external_id or read.event.external_id
@@ -125,3 +126,12 @@ class Echoes:
         copies.note(self.confirmed, self.now)
         grouping.resolve(grouping.open_failures_of(commands=[c.pk for c in self.confirmed]), "Seen at the provider")
         after_commit(COMMANDS)
+
+
+def _was_sent_before(command: Command, event: Event) -> bool:
+    """Say whether evidence was seen after a command had left; what is older may show what another command did.
+
+    What providers say of the time is in whole seconds.
+    """
+    seen_at = event.asked_at or event.occurred_at + timedelta(seconds=1)
+    return command.sent_at is not None and seen_at >= command.sent_at

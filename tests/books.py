@@ -77,6 +77,32 @@ def copy_of(record: Record) -> Copy:
     return Copy.objects.select_related("command").get(record=record)
 
 
+def make_invoices(sandbox: Sandbox, count: int) -> list[str]:
+    """Make approved invoices of EUR 10,000 in the sandbox, which counts them as nobody's effects; return their ids.
+
+    No payment of a cent is one too many, so that nothing but its key and its operation id keeps it from coming twice.
+    """
+    access, _ = sandbox.tokens()
+    line = {"Description": "Freight", "Quantity": 1, "UnitAmount": "10000.00", "AccountCode": "200", "TaxType": "NONE"}
+    invoice = {
+        "Type": "ACCREC", "Contact": {"Name": "Halvorsen Marine AS"}, "LineItems": [line], "Status": "AUTHORISED",
+        "Date": "2026-11-01", "DueDate": "2026-11-15", "CurrencyCode": "EUR",
+    }  # fmt: skip
+    answer = httpx.put(
+        f"{sandbox.url}/api.xro/2.0/Invoices",
+        json={"Invoices": [invoice] * count},
+        headers={"authorization": f"Bearer {access}", "xero-tenant-id": sandbox.tenant_id},
+    )
+    answer.raise_for_status()
+    sandbox.control("DELETE", "effects")
+    return [row["InvoiceID"] for row in answer.json()["Invoices"]]
+
+
+def cents_for(invoice: str, amount: int = 1) -> dict[str, Any]:
+    """Return what a command asks for that enters a payment of some cents for an invoice."""
+    return {"invoice": invoice, "currency": "EUR", "amount": amount, "paid_at": "2026-11-21T12:00:00+00:00"}
+
+
 def held(sandbox: Sandbox, path: str) -> list[dict[str, Any]]:
     """Return everything of a list of the sandbox."""
     access, _ = sandbox.tokens()

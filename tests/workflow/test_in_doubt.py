@@ -4,7 +4,6 @@ They are payments: nothing at the provider stops a second one.
 """
 
 import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,40 +13,20 @@ from django.utils import timezone
 from integrations.boundary import client, limits
 from integrations.configuration.reach import access_of
 from integrations.failures.categories import Category, Fault
-from integrations.models import Attempt, Command, Connection, JournalEntry, Outcome, Tenant, Token
+from integrations.models import Attempt, Command, Connection, JournalEntry, Outcome, Token
 from integrations.providers import get_adapter
 from integrations.providers.base import Request, Response
-from integrations.providers.xero.sandbox.harness import Sandbox, run_sandbox
+from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.workflow import commands, sending
 from integrations.workflow.commands import submit
 from integrations.workflow.errors import Refusal
 from integrations.workflow.outcomes import IllegalStep, move
 from integrations.workflow.parcels import claim
+from tests.commanding import due_now, send_all
 from tests.conftest import TESTER
-from tests.providers.xero.connecting import connect_to
 from tests.providers.xero.test_books import NOW, invoice_content
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def books() -> Iterator[Sandbox]:
-    with run_sandbox() as sandbox:
-        yield sandbox
-    client.http().close()
-
-
-@pytest.fixture
-def sandbox(books: Sandbox) -> Sandbox:
-    books.empty()
-    books.set_faults()
-    books.set_limits(enforced=False)
-    return books
-
-
-@pytest.fixture
-def target(sandbox: Sandbox, tenant: Tenant) -> Connection:
-    return connect_to(sandbox, tenant)
 
 
 @pytest.fixture
@@ -70,17 +49,6 @@ def three(target: Connection, invoice: str) -> list[Command]:
         submit(target, action="payment.create", content=content, operation_id=f"pay-{n}", actor=TESTER)
         for n in (1, 2, 3)
     ]
-
-
-def send_all() -> None:
-    for _ in range(100):
-        if not sending.send_next():
-            return
-    raise AssertionError("the work never ends")
-
-
-def due_now() -> None:
-    Command.objects.filter(state="waiting").update(due_at=timezone.now())
 
 
 def later(minutes: int = 10) -> None:

@@ -1,7 +1,6 @@
 """Commands while a provider fails and while it limits: they wait as they are, and go on in order."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,34 +10,14 @@ from django.utils import timezone
 
 from integrations.boundary import client
 from integrations.health import breaker
-from integrations.models import Attempt, Breaker, Command, Connection, JournalEntry, Tenant
-from integrations.providers.xero.sandbox.harness import Sandbox, run_sandbox
+from integrations.models import Attempt, Breaker, Command, Connection, JournalEntry
+from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.workflow import runs, sending
 from integrations.workflow.commands import submit
 from tests.conftest import TESTER
 from tests.fake_provider import work_off
-from tests.providers.xero.connecting import connect_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def books() -> Iterator[Sandbox]:
-    with run_sandbox() as sandbox:
-        yield sandbox
-
-
-@pytest.fixture
-def sandbox(books: Sandbox) -> Sandbox:
-    books.empty()
-    books.set_faults()
-    books.set_limits(enforced=False)
-    return books
-
-
-@pytest.fixture
-def target(sandbox: Sandbox, tenant: Tenant) -> Connection:
-    return connect_to(sandbox, tenant)
 
 
 def ask(target: Connection, n: int) -> Command:

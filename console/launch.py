@@ -80,6 +80,7 @@ def run(stack: ExitStack) -> None:
     port = free_port_of("PORT", 8000)
     free_port_of("SANDBOX_PORT", 8420)
     free_port_of("BOOKS_PORT", 8421)
+    free_port_of("RECEIVER_PORT", 8422)
     address = f"http://127.0.0.1:{port}"
     variables = {"PORT": str(port), "PUBLIC_URL": address, "PYTHONUNBUFFERED": "1"}
     # Whoever tries it has a receiver on this very machine.

@@ -75,7 +75,7 @@ def started() -> Iterator[tuple[str, Path]]:
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://127.0.0.1:{(port := free_port())}"
     ours = {"PORT": str(port), "PUBLIC_URL": url, "SANDBOX_PORT": str(free_port()),
-            "BOOKS_PORT": str(free_port()), "DATA_DIR": str(folder)}  # fmt: skip
+            "BOOKS_PORT": str(free_port()), "RECEIVER_PORT": str(free_port()), "DATA_DIR": str(folder)}  # fmt: skip
     command = [sys.executable, "-m", "console.launch"]
     process = leashed(command, stop_signal=signal.SIGTERM, log=log, env=os.environ | ours, cwd=ROOT)
     try:

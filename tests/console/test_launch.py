@@ -71,7 +71,8 @@ class Project:
 
     def launch(self, **variables: str) -> "subprocess.Popen[str]":
         ours = {"PORT": str(self.port), "SANDBOX_PORT": str(free_port()),
-                "BOOKS_PORT": str(free_port()), "DATA_DIR": str(self.data)}  # fmt: skip
+                "BOOKS_PORT": str(free_port()), "RECEIVER_PORT": str(free_port()),
+                "DATA_DIR": str(self.data)}  # fmt: skip
         without = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "BROKER_URL")}
         process = subprocess.Popen(
             [sys.executable, "-c", LAUNCH, str(self.folder)],

@@ -1,4 +1,4 @@
-"""`manage.py demo`: two tenants with one person a role, connected to the sandboxes of the providers."""
+"""`manage.py demo`: two tenants with one person a role, connected to sandboxes of the providers and a receiver."""
 
 import hmac
 import json
@@ -18,15 +18,31 @@ from django.db import transaction
 from django.utils import timezone
 
 from console.access import grant
+from console.downstream import DEFAULT_PORT
 from console.models import Role, User
 from integrations.boundary.vault import seal, unseal
+from integrations.configuration import subscriptions
 from integrations.configuration.connect import connect
 from integrations.journal.actor import Actor
-from integrations.models import Connection, Credential, CredentialState, Route, Stream, Tenant
+from integrations.models import (
+    Connection,
+    Credential,
+    CredentialState,
+    Route,
+    SecretState,
+    SigningSecret,
+    Stream,
+    Subscription,
+    Tenant,
+)
 from integrations.providers import PROVIDERS
 from integrations.workflow import routes
 
 DEMO = Actor(None, "the demo")
+
+RECEIVER = "Demo receiver"
+#: So that a first day has deliveries that fail and go through later.
+REFUSALS = [{"status": 503, "topic": "payment.failed", "times": 8}, {"status": 500, "topic": "refund.*", "times": 3}]
 
 TENANTS = {"northwind": "Northwind Traders", "contoso": "Contoso"}
 
@@ -60,6 +76,7 @@ class Command(BaseCommand):
             documents = demo_documents()
             for document in documents:
                 write_sandbox(document, [make_connection(document, each, tenants) for each in document["connections"]])
+            make_subscription(tenants["northwind"])
             for wanted in (each for document in documents for each in document.get("routes", ())):
                 make_route(wanted, tenants)
         self.stdout.write(f"Sign in with the password {password} as")
@@ -136,6 +153,27 @@ def make_route(wanted: dict[str, Any], tenants: dict[str, Tenant]) -> None:
         routes.make(source, target, kinds=kinds, since=None, actor=DEMO, reason="The demo keeps books")
 
 
+def make_subscription(tenant: Tenant) -> None:
+    """Let the demo's own receiver be told of everything, and tell it the secret, or leave it as it is.
+
+    It listens on this machine: without the installation's allowance for that there is none.
+    """
+    if not settings.OUTBOX_ALLOW_PRIVATE:
+        return
+    url = f"http://127.0.0.1:{os.environ.get('RECEIVER_PORT') or DEFAULT_PORT}/hooks"
+    found = Subscription.objects.filter(tenant=tenant, environment="test", name=RECEIVER).order_by("pk").last()
+    if found is None:
+        found, _ = subscriptions.make(
+            tenant, environment="test", name=RECEIVER, url=url, topics=["*"], actor=DEMO,
+            reason="The demo has somebody downstream",
+        )  # fmt: skip
+    elif found.url.startswith("http://127.0.0.1:"):
+        Subscription.objects.filter(pk=found.pk).update(url=url)
+    active = SigningSecret.objects.filter(subscription=found, state=SecretState.ACTIVE)
+    known = [unseal(each.secret).decode() for each in active]
+    write_private("receiver.json", {"secrets": known, "refusals": REFUSALS})
+
+
 def give(connection: Connection, purpose: str, secret: str) -> None:
     """Give a connection a secret that needs no proof: the sandbox is ours."""
     Credential.objects.create(
@@ -161,8 +199,13 @@ def signing_secrets(connection: Connection, purpose: str) -> list[str]:
 
 def write_sandbox(document: dict[str, Any], accounts: list[dict[str, Any]]) -> None:
     """Tell the sandbox its accounts and where their webhooks go; the file holds secrets."""
-    path = Path(settings.DATA_DIR) / document["file"]
+    write_private(document["file"], document.get("sandbox", {}) | {"accounts": accounts})
+
+
+def write_private(name: str, told: dict[str, Any]) -> None:
+    """Write what a process of the demo begins with; nobody else may read it."""
+    path = Path(settings.DATA_DIR) / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
-        json.dump(document.get("sandbox", {}) | {"accounts": accounts}, file, indent=1)
+        json.dump(told, file, indent=1)

@@ -18,8 +18,8 @@ from console.overview.words import asked
 from console.problems import listing, page
 from console.problems.forms import AssignForm, NameForm
 from console.questions import GET_OR_POST, Question, ask, filled
-from integrations.failures import triage
-from integrations.failures.categories import POLICIES, Category
+from integrations.failures import grouping, triage
+from integrations.failures.categories import POLICIES, Category, next_step
 from integrations.failures.trend import trends_of
 from integrations.models import Problem
 
@@ -125,10 +125,17 @@ def name(request: Any, pk: int) -> HttpResponse:
         reason="Shown in the problem's history, to whoever meets this failure next.",
         form=form,
         template="problems/name.html",
-        more={"policies": [(each.value, POLICIES[each]) for each in Category if each != Category.UNKNOWN]},
+        more={"policies": _policies(found)},
         back_url=_url(request, found),
     )
     return ask(request, question, do)
+
+
+def _policies(problem: Problem) -> list[tuple[str, str, str]]:
+    """Return each name that may be given, with who is asked then, and for what."""
+    work = grouping.work_of(problem)
+    named = [each for each in Category if each != Category.UNKNOWN]
+    return [(each.value, POLICIES[each].owner, next_step(each, work)) for each in named]
 
 
 def _problem(request: Any, pk: int, action: str = "") -> Problem:

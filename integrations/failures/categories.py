@@ -32,8 +32,8 @@ Owner = Literal["nobody", "support", "operations", "finance", "engineer"]
 class Policy:
     """What the engine does by itself, and whom it asks for what.
 
-    `tries` is how often work is tried before it parks (0: parks at once). `first_wait` and
-    `longest_wait` are seconds of the exponential backoff with full jitter.
+    `next_step` is that for events; see `next_step` for other work. `tries` is how often work is tried before it
+    parks (0: parks at once). `first_wait` and `longest_wait` are seconds of the exponential backoff with full jitter.
     """
 
     tries: int
@@ -51,7 +51,7 @@ POLICIES: dict[Category, Policy] = {
         0, 0, 0, "engineer", "Compare the payload with what the adapter expects, then adapt the mapping and replay."
     ),
     Category.RATE_LIMIT: Policy(12, 2, 300, "nobody", "Nothing to do: it waits as long as the provider asked."),
-    Category.TIMEOUT: Policy(8, 2, 300, "nobody", "Nothing to do: it is tried again, under the same operation id."),
+    Category.TIMEOUT: Policy(8, 2, 300, "nobody", "Nothing to do: it is tried again by itself."),
     Category.DUPLICATE: Policy(0, 0, 0, "nobody", "Nothing to do: the provider's first result is the result."),
     Category.STALE: Policy(0, 0, 0, "nobody", "Nothing to do: the evidence is kept, our belief is newer."),
     Category.DEPENDENCY: Policy(
@@ -62,6 +62,42 @@ POLICIES: dict[Category, Policy] = {
     Category.BUSINESS: Policy(0, 0, 0, "finance", "Decide what is true, then correct the record or dismiss the event."),
     Category.UNKNOWN: Policy(3, 5, 60, "engineer", "Read the failure and give it a category."),
 }
+
+
+#: An event is replayed, a command is sent again, a run is run again: what is asked where the policy speaks of events.
+_STEPS: dict[str, dict[Category, str]] = {
+    "command": {
+        Category.AUTHORIZATION: "Grant the missing scope at the provider, then send the command again.",
+        Category.VALIDATION: (
+            "Correct the record at its source and export it again, or cancel the command and ask anew; where only a "
+            "setting at the provider was wrong, send the command again."
+        ),
+        Category.CONTRACT: "Compare the answer with what the adapter expects; then look for the effect.",
+        Category.TIMEOUT: "Nothing to do: it is tried again, under the same operation id.",
+        Category.DEPENDENCY: "Find out why what it refers to is not at the provider; once it is, the command goes out.",
+        Category.MAPPING: "Fix what the named field is made of, then cancel the command and ask anew.",
+        Category.BUSINESS: "Decide what is true, then send the command again, resolve it or cancel it.",
+    },
+    "run": {
+        Category.AUTHORIZATION: "Grant the missing scope at the provider, then run it again.",
+        Category.VALIDATION: "Find out what the provider refuses, correct the settings, then run it again.",
+        Category.CONTRACT: "Compare the answer with what the adapter expects; then run it again.",
+        Category.MAPPING: "Fix the mapping of the named field, then run it again.",
+        Category.BUSINESS: "Decide what is true, then let the run go on or dismiss it.",
+    },
+    "delivery": {
+        Category.AUTHORIZATION: "Have the receiver let us in, then replay the delivery.",
+        Category.VALIDATION: "Find out what the receiver refuses, then replay the delivery.",
+        Category.CONTRACT: "Find out what the receiver expects, then replay the delivery.",
+        Category.MAPPING: "Find out what the receiver expects, then replay the delivery.",
+        Category.BUSINESS: "Decide whether the receiver needs it, then replay the delivery or dismiss it.",
+    },
+}
+
+
+def next_step(category: Category, work: str = "event") -> str:
+    """Return what the owner of a category is asked to do about an event, a command, a run or a delivery."""
+    return _STEPS.get(work, {}).get(category, POLICIES[category].next_step)
 
 
 @dataclass(eq=False)

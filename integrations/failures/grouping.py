@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection as database
 from django.utils import timezone
 
-from integrations.failures.categories import POLICIES, Category, Fault
+from integrations.failures.categories import POLICIES, Category, Fault, next_step
 from integrations.models import Command, Connection, Delivery, Event, Failure, Problem, Record, Run
 
 #: What can fail, as `Failed` and `Failure` name it; several of it, as `open_failures_of` does.
@@ -141,8 +141,15 @@ def open_failures_of(
 def name_unknown(problem: Problem, category: Category) -> None:
     """Give a problem another category, as an engineer decided; later failures with its code follow it."""
     policy = POLICIES[category]
-    Problem.objects.filter(pk=problem.pk).update(category=category, owner=policy.owner, next_step=policy.next_step)
+    step = next_step(category, work_of(problem))
+    Problem.objects.filter(pk=problem.pk).update(category=category, owner=policy.owner, next_step=step)
     Failure.objects.filter(problem=problem).update(category=category)
+
+
+def work_of(problem: Problem) -> str:
+    """Return what failed most recently in a problem, as `SUBJECTS` names it."""
+    newest = Failure.objects.filter(problem=problem).order_by("-id").first()
+    return _subject_of(newest)[0] if newest else "event"
 
 
 def _subject(failed: Failed) -> tuple[str, int]:
@@ -173,7 +180,7 @@ def _problems(found: list[Failed]) -> dict[tuple[int, str], Problem]:
                 fingerprint=key[1],
                 code=f.fault.code[:160],
                 title=_title(f),
-                next_step=f.fault.next_step or POLICIES[f.fault.category].next_step,
+                next_step=f.fault.next_step or next_step(f.fault.category, _subject(f)[0]),
                 owner=f.fault.owner or POLICIES[f.fault.category].owner,
                 first_seen_at=now,
                 last_seen_at=now,

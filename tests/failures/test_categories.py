@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from console.models import Role
-from integrations.failures.categories import POLICIES, Category, Fault
+from integrations.failures.categories import POLICIES, Category, Fault, next_step
 from integrations.models.failure import CATEGORIES, Failure, Problem
 from integrations.workflow import stuck
 
@@ -87,3 +87,21 @@ def test_a_fault_crosses_processes() -> None:
     assert (again.category, again.code, again.message, again.field, again.value, again.retry_after) == (
         Category.MAPPING, "missing:total", "There is no total", "total", "7", 3.5,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("category", list(Category))
+@pytest.mark.parametrize(("work", "foreign"), [("command", "replay"), ("run", "replay"), ("event", "command")])
+def test_the_next_step_speaks_of_the_work_that_failed(category: Category, work: str, foreign: str) -> None:
+    said = next_step(category, work)
+
+    assert foreign not in said.lower()
+    assert said.endswith(".")
+
+
+def test_an_event_is_replayed_a_command_sent_again_and_a_run_run_again() -> None:
+    said = {work: next_step(Category.AUTHORIZATION, work) for work in ("event", "command", "run", "delivery")}
+
+    assert said["event"].endswith("then replay.")
+    assert said["command"].endswith("send the command again.")
+    assert said["run"].endswith("run it again.")
+    assert said["delivery"].endswith("replay the delivery.")

@@ -35,3 +35,24 @@ def test_a_name_given_to_it_is_that_of_the_commands_too(problem: Problem, unknow
 
     unknown.refresh_from_db()
     assert unknown.category == "business rule"
+    problem.refresh_from_db()
+    assert problem.next_step == "Decide what is true, then send the command again, resolve it or cancel it."
+
+
+def test_a_refused_command_is_not_to_be_replayed(unknown: Command) -> None:
+    fault = Fault(Category.VALIDATION, "content:number", "The number is taken")
+
+    grouping.note([grouping.Failed(fault, unknown.connection, command=unknown, resource="refund")])
+
+    step = Problem.objects.get().next_step
+    assert "send the command again" in step
+    assert "replay" not in step
+
+
+def test_the_names_that_may_be_given_say_what_is_asked_about_commands(
+    client_of: Any, engineer: Any, problem: Problem
+) -> None:
+    page = client_of(engineer).get(f"/northwind/test/problems/{problem.pk}/name/").content.decode()
+
+    assert "send the command again" in page
+    assert "then replay" not in page

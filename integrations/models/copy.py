@@ -57,8 +57,10 @@ class Copy(Owned):
     exported_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
 
-    #: The state in which the target showed it last, and our clock when that was compared with what was sent.
+    #: The state in which the target showed it last, what hung on it there, [[resource, external id, operation id], …],
+    #: and our clock when that was compared with what was sent.
     shown_state = models.CharField(max_length=24, blank=True, default="")
+    held_by: Any = models.JSONField(default=list, blank=True)
     compared_at = models.DateTimeField(null=True, blank=True)
 
     objects = CopyQuerySet.as_manager()

@@ -18,12 +18,26 @@ class Made:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Something that hangs on an object at the provider, which cannot be undone before that is gone.
+
+    `operation_id` is the one that it carries, "" where none does. `part` is the record of ours that put it there, None
+    where that was somebody else.
+    """
+
+    resource: str
+    external_id: str
+    operation_id: str = ""
+    part: "Part | None" = None
+
+
+@dataclass(frozen=True)
 class Part:
     """A record as an adapter sees it for an export, with the records that it refers to.
 
     `data` is canonical. `source_id` is its id at its own provider, `external_id` that of its object here, "" where
     there is none. `made` is what was accepted of it here, by action. `shown_state` is the product state in which it
-    was last seen here. `namesake`: an older record of its kind has the same label.
+    was last seen here, and `holds` what hung on it then. `namesake`: an older record of its kind has the same label.
     """
 
     record_id: int
@@ -36,23 +50,29 @@ class Part:
     made: Mapping[str, Made] = field(default_factory=dict)
     links: Mapping[str, "Part"] = field(default_factory=dict)
     shown_state: str = ""
+    holds: tuple[Hold, ...] = ()
     namesake: bool = False
 
 
 @dataclass(frozen=True)
 class Ask:
-    """An action is needed now. `external_id` is what it is done to, "" for one that creates."""
+    """An action is needed now. `external_id` is what it is done to, "" for one that creates.
+
+    `reason` says why, where the record does not tell by itself.
+    """
 
     action: str
     content: Mapping[str, Any]
     external_id: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
 class Await:
-    """The record that `part` is has to be there first."""
+    """The record that `part` is has to be there first; `gone`: it has to be gone from there."""
 
     part: Part
+    gone: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,6 +110,10 @@ class Exporter(Protocol):
 
     def plan(self, part: Part) -> Plan:
         """Say what is to be done next for a record to be there as it is here."""
+        ...
+
+    def holds(self, obj: Mapping[str, Any]) -> tuple[Hold, ...]:
+        """Return what hangs on an object as the provider shows it."""
         ...
 
     def expected(self, part: Part) -> Expected | None:

@@ -11,13 +11,13 @@ from integrations.models import Connection, Copy, CopyState, Record
 from integrations.models.drift import EXISTENCE
 from integrations.providers import get_adapter
 from integrations.providers.base import Adapter
-from integrations.providers.exporting import Expected, Made, Part
+from integrations.providers.exporting import Expected, Hold, Made, Part
 from integrations.reconciliation.compare import Comparison, Difference
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 from integrations.workflow.wake import EXPORTS, after_commit
 
-_FIELDS = ("state", "due_at", "shown_state", "compared_at")
+_FIELDS = ("state", "due_at", "shown_state", "held_by", "compared_at")
 
 
 @dataclass
@@ -52,14 +52,16 @@ class Copies:
             return None
         if any(at and asked_at < at for at in (copy.exported_at, copy.compared_at)):
             return None
-        expected = expected_of(get_adapter(connection.provider), copy, record)
-        if expected is None:
+        adapter = get_adapter(connection.provider)
+        expected = expected_of(adapter, copy, record)
+        if adapter.exporter is None or expected is None:
             return None
-        self._note(copy, read.candidate.state, asked_at)
+        self._note(copy, read.candidate.state, adapter.exporter.holds(read.obj or {}), asked_at)
         return _compare(read, record, connection, expected)
 
-    def _note(self, copy: Copy, state: str, at: datetime) -> None:
+    def _note(self, copy: Copy, state: str, holds: Sequence[Hold], at: datetime) -> None:
         copy.shown_state, copy.compared_at = state, at
+        copy.held_by = [[hold.resource, hold.external_id, hold.operation_id] for hold in holds]
         waits = copy.asked_at is not None and copy.state == CopyState.WAITING
         if waits or copy.state == CopyState.STOPPED:
             copy.state, copy.due_at = CopyState.DUE, at

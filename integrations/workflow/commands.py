@@ -128,6 +128,7 @@ class Wanted:
     content: dict[str, Any]
     operation_id: str
     external_id: str = ""
+    reason: str = ""
 
 
 def submit_all(connection: Connection, wanted: Sequence[Wanted], *, actor: Actor) -> dict[int, Command | None]:
@@ -146,7 +147,14 @@ def submit_all(connection: Connection, wanted: Sequence[Wanted], *, actor: Actor
     insert_rows(rows, conflict="ON CONFLICT (tenant_id, operation_id) DO NOTHING")
     first = {command.operation_id: command for command in same}
     append(
-        entry_of(command, Lane.COMMANDS, "command.submitted", f"Command: {command.summary}", actor=actor)
+        entry_of(
+            command,
+            Lane.COMMANDS,
+            "command.submitted",
+            f"Command: {command.summary}",
+            actor=actor,
+            reason=command.reason,
+        )
         for operation_id, command in first.items()
         if operation_id not in known
     )
@@ -179,6 +187,7 @@ def _of_many(connection: Connection, wanted: Wanted, state: str, now: datetime, 
         state=state,
         due_at=now,
         asked_by=actor.name,
+        reason=wanted.reason,
     )
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 from integrations.failures.outline import outline
 from integrations.journal.actor import ENGINE
 from integrations.models import (
+    Command,
     Connection,
     Copy,
     CopyState,
@@ -28,7 +29,7 @@ from integrations.models import (
 )
 from integrations.providers import get_adapter
 from integrations.providers.base import Adapter
-from integrations.providers.exporting import Ask, Await, Exporter, Impossible, Made, Part
+from integrations.providers.exporting import Ask, Await, Exporter, Hold, Impossible, Made, Part
 from integrations.workflow import commands, copies, refetch
 from integrations.workflow.exporting import Standing, Step, next_step, operation_id
 from integrations.workflow.rows import update_rows
@@ -80,10 +81,14 @@ class Batch:
     namesakes: dict[tuple[int, str], int] = field(default_factory=dict)
     differs: dict[str, int] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
+    #: Which record of ours put something there, by the operation id that it carries.
+    makers: dict[str, int] = field(default_factory=dict)
     #: What is planned, by copy: set as it goes.
     asked: list[tuple[Copy, Ask]] = field(default_factory=list)
     looks: list[tuple[Connection, str, str]] = field(default_factory=list)
     missing: dict[int, int] = field(default_factory=dict)
+    #: Records that are there and have to go first, with their own connections.
+    to_go: dict[int, int] = field(default_factory=dict)
 
 
 def plan_due(*, seconds: float) -> int:
@@ -130,6 +135,7 @@ def plan_batch(connection: Connection) -> int:
         _write(batch)
     # By itself: it waits for nobody while it holds what others wait for.
     copies.make_needed(batch.missing.keys(), set(batch.missing.values()))
+    copies.make_due(batch.to_go.keys(), set(batch.to_go.values()))
     return len(rows)
 
 
@@ -139,6 +145,7 @@ def plan_batch(connection: Connection) -> int:
 def load(connection: Connection, adapter: Adapter, exporter: Exporter, rows: Sequence[Copy], now: datetime) -> Batch:
     """Read everything that planning some copies needs, in a fixed number of queries."""
     batch = Batch(connection, adapter, exporter, now, list(rows), {copy.record_id: copy.record for copy in rows})
+    _load_makers(batch)
     ahead = set(batch.records)
     for _ in range(DEPTH):
         for record_id, name, target_id in Link.objects.filter(record_id__in=ahead).values_list(
@@ -155,6 +162,16 @@ def load(connection: Connection, adapter: Adapter, exporter: Exporter, rows: Seq
     _load_names(batch)
     _load_sights(batch)
     return batch
+
+
+def _load_makers(batch: Batch) -> None:
+    """Read whose objects hang on those of the copies, and these records."""
+    operations = {operation for copy in batch.copies for _, _, operation in copy.held_by if operation}
+    if not operations:
+        return
+    made = Command.objects.filter(connection=batch.connection, operation_id__in=operations, record__isnull=False)
+    batch.makers = {operation: pk for operation, pk in made.values_list("operation_id", "record_id") if pk}
+    batch.records |= Record.objects.defer("search_text").in_bulk(set(batch.makers.values()) - batch.records.keys())
 
 
 def _targets_of(batch: Batch, record_ids: set[int]) -> set[int]:
@@ -188,9 +205,10 @@ def _load_sights(batch: Batch) -> None:
     batch.told = set(Event.objects.filter(**here, state__in=waiting).values_list("external_id", flat=True))
 
 
-def part_of(batch: Batch, record: Record, depth: int = DEPTH) -> Part:
-    """Return a record as the adapter sees it, with what it refers to."""
+def part_of(batch: Batch, record: Record, depth: int = DEPTH, *, held: bool = True) -> Part:
+    """Return a record as the adapter sees it, with what it refers to, and what hangs on it unless `held` is off."""
     copy = batch.others.get(record.pk)
+    holds = copy.held_by if copy and held else []
     known = (copy and copy.made) or {}
     linked = batch.links.get(record.pk, {}) if depth else {}
     return Part(
@@ -202,10 +220,16 @@ def part_of(batch: Batch, record: Record, depth: int = DEPTH) -> Part:
         source_id=batch.source_ids.get(record.pk, ""),
         external_id=copy.external_id if copy else "",
         made={action: Made(told["external_id"], told["content"]) for action, told in known.items()},
-        links={name: part_of(batch, batch.records[pk], depth - 1) for name, pk in linked.items()},
+        links={name: part_of(batch, batch.records[pk], depth - 1, held=False) for name, pk in linked.items()},
         shown_state=copy.shown_state if copy else "",
+        holds=tuple(_hold(batch, *hold) for hold in holds),
         namesake=batch.namesakes.get((record.connection_id, record.label), record.pk) < record.pk,
     )
+
+
+def _hold(batch: Batch, resource: str, external_id: str, operation: str) -> Hold:
+    maker = batch.records.get(batch.makers.get(operation, 0))
+    return Hold(resource, external_id, operation, part_of(batch, maker, held=False) if maker else None)
 
 
 # -- what is decided
@@ -221,9 +245,8 @@ def _decide(batch: Batch, copy: Copy) -> Step:
         plan = Impossible(f"It cannot be planned ({type(error).__name__}). An engineer has to look at it.")
     creates = isinstance(plan, Ask) and batch.adapter.actions[plan.action].creates
     awaited = batch.others.get(plan.part.record_id) if isinstance(plan, Await) else None
-    if isinstance(plan, Await) and awaited is None:
-        other = batch.records[plan.part.record_id]
-        batch.missing[other.pk] = other.connection_id
+    if isinstance(plan, Await):
+        _hurry(batch, plan, awaited)
     return next_step(
         part,
         plan,
@@ -234,12 +257,26 @@ def _decide(batch: Batch, copy: Copy) -> Step:
     )
 
 
+def _hurry(batch: Batch, plan: Await, awaited: Copy | None) -> None:
+    """Have what is waited for planned, where nothing else would: it is to come, or it stands there and has to go.
+
+    What an ended route has left there stays as it is, however often it were planned.
+    """
+    other = batch.records[plan.part.record_id]
+    if awaited is None:
+        batch.missing[other.pk] = other.connection_id
+    elif plan.gone and awaited.state == CopyState.EXPORTED and awaited.route.ended_at is None:
+        batch.to_go[other.pk] = other.connection_id
+
+
 def _standing(batch: Batch, copy: Copy) -> Standing:
     command, blocked = copy.command, ""
     given_up = (Outcome.FAILED, Outcome.CANCELLED)
     if command and (command.state == WorkState.PARKED if copy.flying else command.outcome in given_up):
         blocked = f"{command.summary}: {command.outcome_reason}"
-    fresh = copy.compared_at is not None and copy.compared_at >= batch.now - FRESH
+    # What we did there since was not in that look.
+    since = max(batch.now - FRESH, copy.exported_at or batch.now - FRESH)
+    fresh = copy.compared_at is not None and copy.compared_at >= since
     ended = f"The route was ended by {copy.route.ended_by}: {copy.route.end_reason}" if copy.route.ended_at else ""
     return Standing(
         ended=ended,
@@ -286,6 +323,7 @@ def _wanted(batch: Batch, copy: Copy, ask: Ask) -> commands.Wanted:
         content=dict(ask.content),
         external_id=ask.external_id,
         operation_id=operation_id(copy.route_id, record.pk, record.version, copy.round, ask.action),
+        reason=ask.reason,
     )
 
 

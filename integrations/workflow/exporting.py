@@ -49,7 +49,7 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
     if standing.ended:
         return Step(CopyState.EXPORTED if part.made else CopyState.NOT_NEEDED, standing.ended)
     if isinstance(plan, Await):
-        return _wait(plan.part, target, awaited)
+        return _wait_gone(plan.part, target, awaited) if plan.gone else _wait(plan.part, target, awaited)
     if isinstance(plan, Impossible):
         return Step(CopyState.STOPPED, plan.reason)
     if isinstance(plan, Nothing):
@@ -69,6 +69,12 @@ def _wait(other: Part, target: str, awaited: str) -> Step:
     if awaited == CopyState.STOPPED:
         return Step(CopyState.WAITING, f"Waits for {name}, whose export needs a person.", waits_on=other.record_id)
     return Step(CopyState.WAITING, f"Waits for {name} to be at {target}.", waits_on=other.record_id)
+
+
+def _wait_gone(other: Part, target: str, awaited: str) -> Step:
+    name = f"{other.kind} {other.label}"
+    person = ", whose export needs a person" if awaited == CopyState.STOPPED else ""
+    return Step(CopyState.WAITING, f"Waits until {name} is out of {target}{person}.", waits_on=other.record_id)
 
 
 def operation_id(route_id: int, record_id: int, version: int, round_: int, action: str) -> str:

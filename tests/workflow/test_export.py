@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from django.utils import timezone
 
@@ -195,6 +196,221 @@ def test_an_invoice_voided_here_is_voided_there_after_a_look_at_it(
     assert held(books, "Invoices")[0]["Status"] == "VOIDED"
     assert copy_of(story["invoice"]).state == CopyState.EXPORTED
     assert Run.objects.filter(kind=RunKind.RESYNC, connection=route.target).exists()
+
+
+def partly_paid(story: dict[str, Record], *amounts: int) -> list[Record]:
+    """Let the invoice stay open with some payments on it, and export these; return the payments."""
+    story["invoice"].state = "open"
+    story["invoice"].save()
+    paid = []
+    for amount in amounts:
+        payment = Record.objects.get(pk=story["payment"].pk)
+        payment.pk, payment.label = None, f"pi_{amount}"
+        payment.data = payment.data | {"amount": amount, "amount_received": amount, "amount_refunded": 0}
+        payment.save()
+        Tie.objects.create(record=payment, field="invoice", target=story["invoice"])
+        paid.append(payment)
+    export_everything({"customer": story["customer"], "invoice": story["invoice"]} | {p.label: p for p in paid})
+    return paid
+
+
+def asked_of(*records: Record) -> list[tuple[str, str, str]]:
+    """Return what was asked for records, each as (action, operation id, what it was done to), in order."""
+    rows = Command.objects.filter(record__in=records).order_by("pk")
+    return list(rows.values_list("action", "operation_id", "external_id"))
+
+
+def test_an_invoice_that_is_partly_paid_is_voided_once_its_payments_are_deleted(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    first, second = partly_paid(story, 2_000, 3_000)
+    ids = {copy_of(payment).external_id for payment in (first, second)}
+    long_ago()
+
+    change(story["invoice"], state="void")
+    work_off()
+
+    *deleted, voided = [asked for asked in asked_of(first, second, story["invoice"]) if "create" not in asked[0]]
+    assert [action for action, _, _ in deleted] == ["payment.delete"] * 2
+    assert {external_id for _, _, external_id in deleted} == ids
+    assert voided[0] == "invoice.void"
+    assert len({operation for _, operation, _ in (*deleted, voided)}) == 3
+    (invoice,) = held(books, "Invoices")
+    assert (invoice["Status"], invoice["AmountPaid"]) == ("VOIDED", 0)
+    states = [copy_of(record).state for record in (first, second, story["invoice"])]
+    assert states == [CopyState.EXPORTED] * 3
+    for record in (first, second, story["invoice"]):
+        check_record(record, at=route.target, actor=TESTER)
+    work_off()
+    assert copy_of(first).shown_state == "canceled"
+    assert copy_of(first).reason.endswith("was voided here, and the books void none with a payment on it. "
+                                          "So it was deleted there.")  # fmt: skip
+    assert not Drift.objects.exists()
+
+
+def test_why_a_payment_is_deleted_stands_in_its_timeline(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    (payment,) = partly_paid(story, 2_000)
+
+    change(story["invoice"], state="void")
+    work_off()
+
+    told = JournalEntry.objects.get(record_id=payment.pk, action="command.submitted", summary__contains="Delete")
+    assert told.reason == f"Its invoice {story['invoice'].label} was voided here, and the books void none with a " + (
+        "payment on it"
+    )
+
+
+def test_a_payment_of_somebody_else_stops_the_voiding_and_nothing_is_deleted(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    (payment,) = partly_paid(story, 2_000)
+    invoice = copy_of(story["invoice"]).external_id
+    theirs = put(books, "Payments", {"Invoice": {"InvoiceID": invoice}, "Account": {"Code": "090"}, "Amount": 5})
+    long_ago()
+
+    change(story["invoice"], state="void")
+    work_off()
+    stopped = copy_of(story["invoice"])
+    kept = held(books, "Invoices")[0]
+    books.lose("Payments", theirs["PaymentID"])
+    check_record(story["invoice"], at=route.target, actor=TESTER)
+    work_off()
+
+    assert stopped.state == CopyState.STOPPED
+    assert stopped.reason == (
+        "It is void here, but somebody has put a payment on it there. Take that off there, then export it again."
+    )
+    assert (kept["Status"], kept["AmountPaid"]) == ("AUTHORISED", 25.0)
+    assert held(books, "Invoices")[0]["Status"] == "VOIDED"
+    assert "payment.delete" in copy_of(payment).made
+
+
+def test_a_payment_that_was_paid_back_keeps_its_invoice_for_a_person(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    (payment,) = partly_paid(story, 2_000)
+    change(payment, amount_refunded=500)
+    work_off()
+
+    change(story["invoice"], state="void")
+    work_off()
+
+    assert copy_of(payment).state == CopyState.STOPPED
+    assert copy_of(story["invoice"]).reason.endswith("whose export needs a person.")
+    assert held(books, "Invoices")[0]["Status"] == "AUTHORISED"
+
+
+def test_a_refund_that_fails_after_the_books_paid_it_out_is_taken_back_there(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything(story)
+    long_ago()
+
+    change(story["refund"], state="failed")
+    work_off()
+
+    (note,) = held(books, "CreditNotes")
+    assert (note["Status"], note["Payments"]) == ("VOIDED", [])
+    assert [action for action, _, _ in asked_of(story["refund"])] == [
+        "credit_note.create", "credit_note.refund", "credit_note.take_back", "credit_note.void",
+    ]  # fmt: skip
+    copy = copy_of(story["refund"])
+    assert copy.state == CopyState.EXPORTED
+    assert copy.reason == "It failed after the books had paid it out. Its credit note is void there."
+    assert not Drift.objects.exists()
+    assert held(books, "Invoices")[0]["AmountPaid"] == 119.0
+
+
+def test_every_step_back_is_seen_there(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
+    export_everything(story)
+    change(story["refund"], state="failed")
+    work_off()
+
+    check_record(story["refund"], at=route.target, actor=TESTER)
+    work_off()
+
+    outcomes = Command.objects.filter(record=story["refund"]).values_list("outcome", flat=True)
+    assert set(outcomes) == {Outcome.CONFIRMED}
+    assert copy_of(story["refund"]).shown_state == "canceled"
+    assert not Drift.objects.exists()
+
+
+def test_what_we_did_there_since_a_look_is_looked_at_before_it_is_undone(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything(story)
+    exported_at = copy_of(story["refund"]).exported_at or timezone.now()
+    Copy.objects.filter(record=story["refund"]).update(
+        compared_at=exported_at - timedelta(seconds=1), shown_state="pending", held_by=[]
+    )
+
+    change(story["refund"], state="failed")
+    work_off()
+
+    assert held(books, "CreditNotes")[0]["Status"] == "VOIDED"
+
+
+def test_an_answer_that_is_lost_on_the_way_back_takes_nothing_back_twice(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything(story)
+    books.set_faults({"kind": "cut_after", "on": "POST /api.xro/2.0/Payments/*", "times": 1})
+
+    change(story["refund"], state="failed")
+    work_off()
+    lost = Command.objects.get(action="credit_note.take_back").outcome
+    Command.objects.filter(state=WorkState.WAITING).update(due_at=timezone.now())
+    work_off()
+
+    assert lost == Outcome.UNKNOWN
+    assert held(books, "CreditNotes")[0]["Status"] == "VOIDED"
+    assert Command.objects.filter(action="credit_note.take_back").count() == 1
+
+
+def test_a_credit_note_that_somebody_set_off_is_left_to_a_person(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    story["refund"].state = "pending"
+    story["refund"].save()
+    export_everything({name: story[name] for name in ("customer", "invoice", "payment")})
+    books.set_faults({"kind": "error", "status": 400, "on": "PUT /api.xro/2.0/Payments"})
+    change(story["refund"], state="succeeded")
+    work_off()
+    noted = copy_of(story["refund"])
+    books.set_faults()
+    other = put(books, "Invoices", bill_of(copy_of(story["customer"]).external_id))
+    put(books, f"CreditNotes/{noted.external_id}/Allocations",
+        {"Amount": 5, "Invoice": {"InvoiceID": other["InvoiceID"]}}, "Allocations")  # fmt: skip
+
+    change(story["refund"], state="failed")
+    pushing.export_again(copy_of(story["refund"]), actor=TESTER, reason="It failed")
+    work_off()
+
+    copy = copy_of(story["refund"])
+    assert copy.state == CopyState.STOPPED
+    assert "somebody has put an allocation on it there" in copy.reason
+    assert held(books, "CreditNotes")[0]["Status"] == "AUTHORISED"
+
+
+def bill_of(customer: str) -> dict[str, Any]:
+    """Return an invoice that a person enters in the books."""
+    line = {"Description": "By hand", "Quantity": 1, "UnitAmount": 50, "AccountCode": "200"}
+    return {"Type": "ACCREC", "Contact": {"ContactID": customer}, "Status": "AUTHORISED", "Date": "2026-11-02",
+            "DueDate": "2026-12-02", "LineAmountTypes": "NoTax", "LineItems": [line]}  # fmt: skip
+
+
+def put(books: Sandbox, path: str, element: dict[str, Any], name: str = "") -> dict[str, Any]:
+    """Enter something in the books by hand."""
+    access, _ = books.tokens()
+    answer = httpx.put(
+        f"{books.url}/api.xro/2.0/{path}", json=element,
+        headers={"authorization": f"Bearer {access}", "xero-tenant-id": books.tenant_id},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()[name or path][0]
+    return found
 
 
 def test_a_change_here_goes_there(route: Route, books: Sandbox, story: dict[str, Record]) -> None:

@@ -63,6 +63,17 @@ def test_what_waits_for_another_record_says_for_which_and_how_that_stands(awaite
     assert words in found.reason
 
 
+@pytest.mark.parametrize(
+    ("awaited", "words"),
+    [
+        (CopyState.EXPORTED, "Waits until customer Halvorsen is out of Books."),
+        (CopyState.STOPPED, "Waits until customer Halvorsen is out of Books, whose export needs a person."),
+    ],
+)
+def test_what_waits_for_another_record_to_go_says_so(awaited: str, words: str) -> None:
+    assert step(Await(OTHER, gone=True), part=THERE, awaited=awaited) == Step(CopyState.WAITING, words, waits_on=3)
+
+
 def test_what_is_there_and_needs_nothing_is_exported_and_what_never_goes_there_is_not() -> None:
     assert step(Nothing(), part=THERE).state == CopyState.EXPORTED
     assert step(Nothing("A draft")) == Step(CopyState.NOT_NEEDED, "A draft")
@@ -71,4 +82,4 @@ def test_what_is_there_and_needs_nothing_is_exported_and_what_never_goes_there_i
 
 def test_an_operation_id_names_the_version_and_fits_the_shortest_field() -> None:
     assert operation_id(1, 2, 3, 0, "invoice.create") == "x1-2-v3-invoice.create"
-    assert len(operation_id(99_999, 9_999_999_999, 9_999, 99, "credit_note.create")) <= LONGEST_ID
+    assert len(operation_id(99_999, 9_999_999_999, 9_999, 99, "credit_note.take_back")) <= LONGEST_ID

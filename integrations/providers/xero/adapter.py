@@ -117,11 +117,11 @@ class XeroAdapter:
         """Return the request for intents of one action; a result comes for each of them, refused or not."""
         action = intents[0].action
         endpoint = ENDPOINTS[writing.endpoint_of(action)]
-        single = action == writing.DELETE
+        single = action in writing.SINGLE
         body = writing.body_of(settings_of(access), intents)
         return Request(
             method=writing.method_of(action),
-            url=client.url_of(access, writing.endpoint_of(action), intents[0].external_id if single else ""),
+            url=client.url_of(access, writing.endpoint_of(action), writing.payment_of(intents[0]) if single else ""),
             query=() if single else (("summarizeErrors", "false"),),
             headers=client.headers(access, {"content-type": "application/json", "idempotency-key": key}),
             body=body,

@@ -31,3 +31,9 @@ class CreditNoteRefund(Content):
     currency: Currency
     amount: Paid
     paid_at: AwareDatetime
+
+
+class RefundTakenBack(Content):
+    """A payment out of a credit note that is deleted; `payment` is its id there."""
+
+    payment: Text

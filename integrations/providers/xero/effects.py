@@ -10,7 +10,7 @@ from integrations.providers.base import Effect, Intent
 from integrations.providers.xero import errors, writing
 from integrations.providers.xero.client import ENDPOINTS
 from integrations.providers.xero.reading import amount_of, moment_of, read_list
-from integrations.providers.xero.writing import ACTIONS, DELETE, REFUND
+from integrations.providers.xero.writing import ACTIONS, DELETE, REFUND, TAKE_BACK
 
 _LONGEST_OPERATION: Final = 50
 _OPEN: Final = frozenset({"AUTHORISED", "PAID"})
@@ -60,7 +60,9 @@ def _effect(intent: Intent, place: int, element: Mapping[str, Any]) -> Effect:
 
 
 def external_id_of(intent: Intent, element: Mapping[str, Any]) -> Any:
-    """Return by which id the object is known that came of an intent: a refund is its credit note's."""
+    """Return by which id the object is known that came of an intent; of a credit note's payment, it is the note's."""
+    if intent.action == TAKE_BACK:
+        return intent.external_id
     if intent.action == REFUND:
         return intent.content["credit_note"]
     return element.get(ENDPOINTS[writing.endpoint_of(intent.action)].id)
@@ -82,6 +84,8 @@ def shown(intent: Intent, obj: Mapping[str, Any]) -> bool:
     """Say whether an object of the action's resource has the effect of an intent; a refund's payment shows it too."""
     if intent.action == REFUND:
         return operation_of("payment", obj) == intent.operation_id or _is_paid_out(obj, intent.operation_id)
+    if intent.action == TAKE_BACK:
+        return _is_without(obj, intent.content["payment"])
     if ACTIONS[intent.action].creates:
         return operation_of(ACTIONS[intent.action].resource, obj) == intent.operation_id
     if intent.action == DELETE or intent.action.endswith(".void"):
@@ -97,6 +101,16 @@ def _is_paid_out(credit_note: Mapping[str, Any], operation_id: str) -> bool:
     return any(
         isinstance(payment, dict) and payment.get("Reference") == operation_id
         for payment in (payments if isinstance(payments, list) else [])
+    )
+
+
+def _is_without(credit_note: Mapping[str, Any], payment_id: str) -> bool:
+    """Say whether a credit note that shows its payments does not show this one."""
+    payments = credit_note.get("Payments")
+    return isinstance(payments, list) and all(
+        payment.get("PaymentID") != payment_id or payment.get("Status") == "DELETED"
+        for payment in payments
+        if isinstance(payment, dict)
     )
 
 

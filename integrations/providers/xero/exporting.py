@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from integrations.canonical.money import DECIMALS, major_text
-from integrations.providers.exporting import Ask, Await, Expected, Impossible, Made, Nothing, Part, Plan
+from integrations.providers.exporting import Ask, Await, Expected, Hold, Impossible, Made, Nothing, Part, Plan
+from integrations.providers.xero.undoing import GIVEN_UP, holds_of, keep_payment, take_back, void_invoice
 
 #: Amounts are kept with as many decimals, whatever the currency has.
 _DECIMALS: Final = 2
 _LONGEST: Final = 255
-_GIVEN_UP: Final = frozenset({"void", "deleted"})
 
 
 class XeroExporter:
@@ -31,6 +31,10 @@ class XeroExporter:
         """Say what is to be done next for a record to stand in the books as it does here."""
         plan = _PLANS.get(part.kind)
         return plan(part) if plan else Nothing(f"The books know no {part.kind}.")
+
+    def holds(self, obj: Mapping[str, Any]) -> tuple[Hold, ...]:
+        """Return what hangs on an object as the books show it."""
+        return holds_of(obj)
 
     def expected(self, part: Part) -> Expected | None:
         """Say how its object is to look by what was made; None where nothing was."""
@@ -61,9 +65,8 @@ def _invoice(part: Part) -> Plan:
     sent = _sent(part, "invoice.create", "invoice.update")
     if sent is None:
         return _new_invoice(part)
-    if part.state in _GIVEN_UP:
-        voided = "invoice.void" in part.made or part.shown_state in _GIVEN_UP
-        return Nothing("It is void here and there.") if voided else Ask("invoice.void", {}, part.external_id)
+    if part.state in GIVEN_UP:
+        return void_invoice(part)
     if part.state == "uncollectible":
         return Nothing("It was given up here. The books ask for it until somebody writes it off there.")
     content = _content_of_invoice(part)
@@ -73,7 +76,7 @@ def _invoice(part: Part) -> Plan:
 def _new_invoice(part: Part) -> Plan:
     if part.state == "draft":
         return Nothing("It is a draft. It goes into the books once it is issued.")
-    if part.state in _GIVEN_UP:
+    if part.state in GIVEN_UP:
         return Nothing(f"It was {part.state} before it was exported: the books never need to know.")
     content = _content_of_invoice(part)
     return Ask("invoice.create", content) if isinstance(content, dict) else content
@@ -104,7 +107,7 @@ def _content_of_invoice(part: Part) -> dict[str, Any] | Plan:
 
 def _payment(part: Part) -> Plan:
     if "payment.create" in part.made:
-        return Nothing()
+        return keep_payment(part)
     if part.state != "succeeded":
         return Nothing(f"{_stands(part)}: nothing was collected that the books could show.")
     invoice = part.links.get("invoice")
@@ -112,6 +115,8 @@ def _payment(part: Part) -> Plan:
         return Nothing("It pays no invoice, and the books know payments on invoices only.")
     if not invoice.external_id:
         return Await(invoice)
+    if invoice.state in GIVEN_UP:
+        return Nothing(f"Its invoice {invoice.label} was voided, and the books take no payment on it.")
     wrong = _wrong_amount(part.data, "amount_received")
     if wrong:
         return wrong
@@ -125,12 +130,13 @@ def _payment(part: Part) -> Plan:
 
 
 def _refund(part: Part) -> Plan:
-    if "credit_note.refund" in part.made:
-        if part.state == "succeeded":
-            return Nothing()
-        return Impossible("The money came back after the books had it paid out. Take the credit note back there.")
+    if part.state != "succeeded" and "credit_note.create" in part.made:
+        done = "paid it out" if "credit_note.refund" in part.made else "credited it"
+        return take_back(part, f"{_stands(part)} after the books had {done}")
     if part.state != "succeeded":
         return Nothing(f"{_stands(part)}: nothing went back that the books could show.")
+    if "credit_note.refund" in part.made:
+        return Nothing()
     noted = part.made.get("credit_note.create")
     if noted is None:
         return _credit_note(part)
@@ -219,23 +225,29 @@ def _expected_invoice(part: Part) -> Expected | None:
     sent = _sent(part, "invoice.create", "invoice.update")
     if sent is None:
         return None
-    states = _GIVEN_UP if "invoice.void" in part.made else frozenset({"open", "paid"})
+    states = GIVEN_UP if "invoice.void" in part.made else frozenset({"open", "paid"})
     names = ("number", "customer", "currency", "subtotal", "tax", "total", "issued_at", "due_at")
     return Expected(frozenset(states), _shows(sent.content, *names))
 
 
 def _expected_payment(part: Part) -> Expected | None:
     sent = _sent(part, "payment.create")
-    return Expected(frozenset({"succeeded"}), _shows(sent.content, "invoice", "currency", "amount")) if sent else None
+    states = frozenset({"canceled" if "payment.delete" in part.made else "succeeded"})
+    return Expected(states, _shows(sent.content, "invoice", "currency", "amount")) if sent else None
 
 
 def _expected_refund(part: Part) -> Expected | None:
     sent = _sent(part, "credit_note.create")
-    paid_out = "credit_note.refund" in part.made
-    states = frozenset({"succeeded"} if paid_out else {"pending", "succeeded"})
-    return Expected(states, _shows(sent.content, "currency", "amount")) if sent else None
+    states = next((state for action, state in _REFUND_STATES if action in part.made), {"pending", "succeeded"})
+    return Expected(frozenset(states), _shows(sent.content, "currency", "amount")) if sent else None
 
 
+#: The newest step of a refund that was made -> the states in which its credit note stands by then.
+_REFUND_STATES: Final = (
+    ("credit_note.void", {"canceled"}),
+    ("credit_note.take_back", {"pending"}),
+    ("credit_note.refund", {"succeeded"}),
+)
 _PLANS: Final[dict[str, Callable[[Part], Plan]]] = {
     "customer": _customer,
     "invoice": _invoice,

@@ -13,7 +13,7 @@ from integrations.canonical import asking
 from integrations.canonical.money import DECIMALS
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import ActionSpec, Intent
-from integrations.providers.xero.asking import Contact, CreditNote, CreditNoteRefund
+from integrations.providers.xero.asking import Contact, CreditNote, CreditNoteRefund, RefundTakenBack
 from integrations.providers.xero.client import BATCH, ENDPOINTS, XeroSettings
 
 _LONGEST_TEXT: Final = 255
@@ -32,18 +32,28 @@ _SPECS: Final = (
     ActionSpec(
         "credit_note.refund", "credit_note", "Refund credit note", BATCH, creates=True, content=CreditNoteRefund
     ),
+    # And that payment deleted: the credit note does not show it any more.
+    ActionSpec("credit_note.take_back", "credit_note", "Take back refund of credit note", content=RefundTakenBack),
     ActionSpec("credit_note.void", "credit_note", "Void credit note", BATCH, content=asking.Void),
 )
 ACTIONS: Final[dict[str, ActionSpec]] = {spec.name: spec for spec in _SPECS}
 REFUND: Final = "credit_note.refund"
 DELETE: Final = "payment.delete"
+TAKE_BACK: Final = "credit_note.take_back"
+#: What is done to one payment at its own address.
+SINGLE: Final = frozenset({DELETE, TAKE_BACK})
 
 Element = dict[str, Any]
 
 
 def endpoint_of(action: str) -> str:
     """Return the resource into whose list an action is written."""
-    return "payment" if action == REFUND else ACTIONS[action].resource
+    return "payment" if action in (REFUND, TAKE_BACK) else ACTIONS[action].resource
+
+
+def payment_of(intent: Intent) -> str:
+    """Return the id of the payment that is deleted. Raises `Fault` (validation)."""
+    return _text(intent.content, "payment") if intent.action == TAKE_BACK else _target(intent)
 
 
 def method_of(action: str) -> str:
@@ -55,7 +65,7 @@ def body_of(settings: XeroSettings, intents: Sequence[Intent]) -> bytes:
     """Return the body that asks for intents of one action. Raises `Fault` (validation)."""
     action = intents[0].action
     elements = [_BUILDERS[action](settings, intent) for intent in intents]
-    whole = elements[0] if action == DELETE else {ENDPOINTS[endpoint_of(action)].path: elements}
+    whole = elements[0] if action in SINGLE else {ENDPOINTS[endpoint_of(action)].path: elements}
     return encoded(whole).encode()
 
 
@@ -209,7 +219,7 @@ def _credit_note_refund(settings: XeroSettings, intent: Intent) -> Element:
 
 
 def _payment_delete(_: XeroSettings, intent: Intent) -> Element:
-    _target(intent)
+    payment_of(intent)
     return {"Status": "DELETED"}
 
 
@@ -244,6 +254,7 @@ _BUILDERS: Final[dict[str, Callable[[XeroSettings, Intent], Element]]] = {
     "invoice.void": _void("InvoiceID"),
     "payment.create": _payment_create,
     DELETE: _payment_delete,
+    TAKE_BACK: _payment_delete,
     "credit_note.create": _credit_note_create,
     REFUND: _credit_note_refund,
     "credit_note.void": _void("CreditNoteID"),

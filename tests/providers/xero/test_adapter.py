@@ -9,7 +9,7 @@ from integrations.providers.base import Access, Intent, Request, Response
 from integrations.providers.xero.adapter import XeroAdapter
 from integrations.providers.xero.client import ENDPOINTS, XeroSettings
 from integrations.providers.xero.signature import sign
-from integrations.providers.xero.writing import endpoint_of
+from integrations.providers.xero.writing import SINGLE, endpoint_of
 from tests.providers.conformance import PERSONAL, Conformance, answer
 
 TENANT = "c2cc9b6e-9458-4c7d-93cc-f02b81b0594f"
@@ -36,6 +36,7 @@ CONTENT: dict[str, dict[str, Any]] = {
     "credit_note.refund": {
         "credit_note": "cn_1", "currency": "EUR", "amount": 5000, "paid_at": "2026-11-19T08:05:00Z",
     },
+    "credit_note.take_back": {"payment": "pay_1"},
     "credit_note.void": {},
 }  # fmt: skip
 
@@ -89,7 +90,7 @@ def shape(one: Intent) -> dict[str, Any]:
         }  # fmt: skip
     if one.action.endswith(".void"):
         return {"Status": "VOIDED"}
-    return {"Status": "DELETED"} if one.action == "payment.delete" else {}
+    return {"Status": "DELETED"} if one.action in SINGLE else {}
 
 
 class TestXero(Conformance):
@@ -170,6 +171,10 @@ class TestXero(Conformance):
         def reply(request: Request) -> Response:
             one = intents[0]
             endpoint = ENDPOINTS[endpoint_of(one.action)]
+            if one.action == "credit_note.take_back":
+                credit_note = {"CreditNoteID": one.external_id}
+                payments = [] if done else [{"PaymentID": one.content["payment"]}]
+                return answer({"CreditNotes": [credit_note | {"Payments": payments}]})
             if self.adapter.actions[one.action].creates:
                 found = [element(each, number) for number, each in enumerate(intents)] if done else []
                 return answer({endpoint.path: asked_for(request, endpoint.operation, found)})

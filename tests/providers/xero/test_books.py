@@ -167,6 +167,11 @@ def changes(books: Books) -> Mapping[str, tuple[Intent, str]]:
     _, note = books.do(
         "credit_note.create", number="CN-2", customer=customer, currency="EUR", amount=5, issued_at=NOW.isoformat()
     )
+    _, paid_out = books.do(
+        "credit_note.create", number="CN-9", customer=customer, currency="EUR", amount=5, issued_at=NOW.isoformat()
+    )
+    books.do("credit_note.refund", credit_note=paid_out, currency="EUR", amount=5, paid_at=NOW.isoformat())
+    (refund,) = books.fetch("credit_note", paid_out).obj["Payments"]
     found = {
         "contact.update": intent_to("contact.update", customer, name="Halvorsen Shipping", email="b@halvorsen.example"),
         "invoice.update": intent_to(
@@ -174,6 +179,7 @@ def changes(books: Books) -> Mapping[str, tuple[Intent, str]]:
         ),
         "invoice.void": intent_to("invoice.void", second),
         "payment.delete": intent_to("payment.delete", payment),
+        "credit_note.take_back": intent_to("credit_note.take_back", paid_out, payment=refund["PaymentID"]),
         "credit_note.void": intent_to("credit_note.void", note),
     }
     return {action: (intent, ADAPTER.actions[action].resource) for action, intent in found.items()}

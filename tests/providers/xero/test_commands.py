@@ -11,6 +11,7 @@ from integrations.boundary.client import http
 from integrations.models import Command, Connection, Outcome, Stream, Tenant, Token
 from integrations.providers.xero.sandbox.harness import Sandbox, run_sandbox
 from integrations.workflow import commands, runs, sending
+from tests.books import held
 from tests.conftest import TESTER
 from tests.fake_provider import work_off
 from tests.providers.xero.connecting import connect_to
@@ -78,7 +79,11 @@ def test_every_action_is_done_once_and_confirmed_by_what_the_books_show(sandbox:
         submit(books, "payment.create", invoice=first.external_id, currency="EUR", amount=25000, paid_at=day),
         submit(books, "credit_note.refund", credit_note=note.external_id, currency="EUR", amount=5000, paid_at=day),
     )
-    done(submit(books, "payment.delete", payment.external_id))
+    (paid_out,) = held(sandbox, "CreditNotes")
+    done(
+        submit(books, "payment.delete", payment.external_id),
+        submit(books, "credit_note.take_back", note.external_id, payment=paid_out["Payments"][0]["PaymentID"]),
+    )
     (other,) = done(
         submit(
             books, "credit_note.create", number="CN-2", customer=customer.external_id, currency="EUR", amount=70,
@@ -88,6 +93,7 @@ def test_every_action_is_done_once_and_confirmed_by_what_the_books_show(sandbox:
     done(
         submit(books, "invoice.void", second.external_id),
         submit(books, "credit_note.void", other.external_id),
+        submit(books, "credit_note.void", note.external_id),
         submit(books, "contact.update", customer.external_id, name="Halvorsen Shipping", email="b@halvorsen.example"),
         submit(books, "invoice.update", first.external_id, **content | {"subtotal": 100, "tax": 0, "total": 100}),
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from integrations.providers.exporting import Ask, Await, Expected, Impossible, Made, Nothing, Part
+from integrations.providers.exporting import Ask, Await, Expected, Hold, Impossible, Made, Nothing, Part
 from integrations.providers.xero.exporting import XeroExporter
 
 EXPORTER = XeroExporter()
@@ -155,9 +155,138 @@ def test_a_refund_becomes_a_credit_note_that_is_then_paid_out() -> None:
     assert isinstance(plan, Ask)
     assert plan.action == "credit_note.refund"
     assert (plan.content["credit_note"], plan.content["amount"]) == ("note-1", 2_500)
-    done = in_the_books(noted, "credit_note.refund", "note-1")
-    assert EXPORTER.plan(done) == Nothing()
-    assert isinstance(EXPORTER.plan(replace(done, state="failed")), Impossible)
+    assert EXPORTER.plan(in_the_books(noted, "credit_note.refund", "note-1")) == Nothing()
+
+
+# -- taken back
+
+
+def paid_out() -> Part:
+    """Return a refund whose credit note was paid out in the books."""
+    paid = in_the_books(payment(invoice=in_the_books(invoice("paid"), "invoice.create")), "payment.create", "pay-1")
+    noted = in_the_books(refund(payment=paid), "credit_note.create", "note-1")
+    return in_the_books(noted, "credit_note.refund", "note-1")
+
+
+def partly_paid() -> tuple[Part, Part]:
+    """Return an invoice that was voided here, with a payment of ours on it in the books, and that payment."""
+    there = replace(in_the_books(invoice(), "invoice.create"), state="void")
+    paid = Part(
+        3, "payment", "succeeded", {"currency": "EUR", "amount": 5_000, "amount_received": 5_000, "created_at": AT},
+        "pi_1", external_id="pay-1", made={"payment.create": Made("pay-1", {})}, links={"invoice": there},
+    )  # fmt: skip
+    return replace(there, holds=(Hold("payment", "pay-1", "op-1", paid),)), paid
+
+
+def test_a_refund_that_fails_after_it_was_paid_out_loses_its_payment_and_then_its_credit_note() -> None:
+    failed = replace(paid_out(), state="failed", holds=(Hold("payment", "out-1", "op-1", paid_out()),))
+    free = replace(in_the_books(failed, "credit_note.take_back"), holds=())
+
+    assert EXPORTER.plan(replace(free, holds=failed.holds)) == EXPORTER.plan(free), "a deletion is asked for once"
+    plans = [EXPORTER.plan(failed), EXPORTER.plan(free), EXPORTER.plan(in_the_books(free, "credit_note.void"))]
+
+    why = "It failed after the books had paid it out"
+    assert plans == [
+        Ask("credit_note.take_back", {"payment": "out-1"}, "note-1", why),
+        Ask("credit_note.void", {}, "note-1", why),
+        Nothing(f"{why}. Its credit note is void there."),
+    ]
+
+
+@pytest.mark.parametrize("state", ["failed", "canceled"])
+def test_a_refund_that_comes_to_nothing_before_it_was_paid_out_leaves_no_credit(state: str) -> None:
+    paid = in_the_books(payment(invoice=in_the_books(invoice("paid"), "invoice.create")), "payment.create", "pay-1")
+    noted = replace(in_the_books(refund(payment=paid), "credit_note.create", "note-1"), state=state)
+
+    plan = EXPORTER.plan(noted)
+
+    assert isinstance(plan, Ask)
+    assert (plan.action, plan.external_id) == ("credit_note.void", "note-1")
+    assert plan.reason.endswith("after the books had credited it")
+
+
+def test_each_step_back_is_expected_to_show() -> None:
+    steps = [paid_out()]
+    for action in ("credit_note.take_back", "credit_note.void"):
+        steps.append(replace(steps[-1], made={**steps[-1].made, action: Made("note-1", {})}))
+
+    states = [expected.states for step in steps if (expected := EXPORTER.expected(step))]
+
+    assert states == [{"succeeded"}, {"pending"}, {"canceled"}]
+
+
+def test_a_credit_note_that_somebody_used_is_left_to_a_person() -> None:
+    plan = EXPORTER.plan(replace(paid_out(), state="failed", holds=(Hold("allocation", "a-1"),)))
+
+    assert isinstance(plan, Impossible)
+    assert "somebody has put an allocation on it there" in plan.reason
+
+
+def test_a_voided_invoice_waits_until_its_payments_are_gone() -> None:
+    there, paid = partly_paid()
+    deleted = replace(paid, made={**paid.made, "payment.delete": Made("pay-1", {})})
+
+    assert EXPORTER.plan(there) == Await(paid, gone=True)
+    assert EXPORTER.plan(replace(there, holds=(replace(there.holds[0], part=deleted),))) == Ask(
+        "invoice.void", {}, "object-1"
+    )
+
+
+def test_the_payment_of_a_voided_invoice_is_deleted_and_says_why() -> None:
+    _, paid = partly_paid()
+
+    plan = EXPORTER.plan(paid)
+    deleted = in_the_books(paid, "payment.delete")
+
+    assert isinstance(plan, Ask)
+    assert (plan.action, plan.external_id) == ("payment.delete", "pay-1")
+    assert plan.reason == "Its invoice INV-1 was voided here, and the books void none with a payment on it"
+    assert EXPORTER.plan(deleted) == Nothing(f"{plan.reason}. So it was deleted there.")
+    expected = EXPORTER.expected(deleted)
+    assert expected
+    assert expected.states == {"canceled"}
+
+
+def test_nobody_elses_payment_is_deleted() -> None:
+    there, paid = partly_paid()
+    theirs = Hold("payment", "pay-2")
+    of_another = replace(paid, links={"invoice": replace(there, record_id=99)})
+
+    for holds in ((theirs,), (*there.holds, theirs), (Hold("payment", "pay-1", "op-1", of_another),)):
+        plan = EXPORTER.plan(replace(there, holds=holds))
+
+        assert isinstance(plan, Impossible)
+        assert "somebody has put a payment on it there" in plan.reason
+
+
+def test_a_payment_that_was_paid_back_in_part_is_left_to_a_person() -> None:
+    _, paid = partly_paid()
+
+    plan = EXPORTER.plan(replace(paid, data={**paid.data, "amount_refunded": 100}))
+
+    assert isinstance(plan, Impossible)
+    assert "some of it was paid back" in plan.reason
+
+
+def test_no_payment_is_entered_on_what_is_void() -> None:
+    there, _ = partly_paid()
+
+    assert isinstance(EXPORTER.plan(payment(invoice=there)), Nothing)
+
+
+def test_what_is_deleted_holds_nothing() -> None:
+    shown = {
+        "Payments": [
+            {"PaymentID": "p-1", "Reference": "op-1"}, {"PaymentID": "p-2", "Status": "DELETED"}, {"PaymentID": "p-3"},
+        ],
+        "CreditNotes": [{"CreditNoteID": "n-1"}],
+        "Allocations": [{"AllocationID": "a-1", "IsDeleted": True}, {"AllocationID": "a-2"}],
+    }  # fmt: skip
+
+    assert EXPORTER.holds(shown) == (
+        Hold("payment", "p-1", "op-1"), Hold("payment", "p-3"), Hold("credit_note", "n-1"), Hold("allocation", "a-2"),
+    )  # fmt: skip
+    assert EXPORTER.holds({}) == ()
 
 
 def test_the_books_are_expected_to_show_what_was_sent_by_days() -> None:

@@ -14,6 +14,7 @@ from integrations.failures.categories import Category, Fault
 from integrations.providers.base import Intent, Response
 from integrations.providers.xero.adapter import MAPPING, XeroAdapter
 from integrations.providers.xero.client import ENDPOINTS, XeroSettings
+from integrations.providers.xero.writing import SINGLE
 from tests.providers.conformance import NOW, always, answer
 from tests.providers.conformance.fakes import attempt
 from tests.providers.xero.sandbox.contract import MISSING, document
@@ -126,6 +127,14 @@ def test_results_that_come_in_another_order_are_told_apart_by_their_marks() -> N
     assert [effect.path for effect in effects] == ["/Contacts/1", "/Contacts/2", "/Contacts/0"]
 
 
+def test_a_credit_note_of_which_the_payments_are_not_told_shows_no_return_of_one() -> None:
+    taken_back = intent("credit_note.take_back")
+
+    assert not ADAPTER.shows(taken_back, {"CreditNoteID": "obj_1"})
+    assert not ADAPTER.shows(taken_back, {"Payments": [{"PaymentID": "pay_1"}]})
+    assert ADAPTER.shows(taken_back, {"Payments": [{"PaymentID": "pay_1", "Status": "DELETED"}, {"PaymentID": "p"}]})
+
+
 def test_fewer_results_than_requests_are_no_answer() -> None:
     intents = [intent("contact.create", number) for number in range(3)]
 
@@ -172,7 +181,7 @@ def test_what_is_sent_is_as_the_contract_has_it() -> None:
         pytest.skip(MISSING)
     for action in ADAPTER.actions:
         body = json.loads(ADAPTER.compose(ACCESS, [intent(action)], "key").body)
-        name = "PaymentDelete" if action == "payment.delete" else next(iter(body))
+        name = "PaymentDelete" if action in SINGLE else next(iter(body))
 
         errors = [error.message for error in validator(name).iter_errors(body)]
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from console.access import get_visible, in_space, require
 from console.questions import GET_OR_POST, Question, ask, filled
-from console.subscriptions import page
+from console.subscriptions import history, page
 from console.subscriptions.forms import OverlapForm, SubscriptionForm
 from console.subscriptions.views import find, url_of
 from integrations.configuration import subscriptions as engine
@@ -52,9 +52,12 @@ def add(request: Any) -> HttpResponse:
 @GET_OR_POST
 @in_space("edit_settings")
 def edit(request: Any, pk: int) -> HttpResponse:
-    """Change where and of what a subscription is told."""
+    """Change where and of what a subscription is told; `?undo=` proposes what was before a change."""
     found = find(request, pk, "edit_settings")
     values = {"name": found.name, "url": found.url, "topics": found.topics}
+    undone = request.GET.get("undo", "")
+    if undone:
+        values |= history.values_before(found, undone)
     form = SubscriptionForm(filled(request), initial=values)
 
     def do(reason: str) -> str:
@@ -66,7 +69,8 @@ def edit(request: Any, pk: int) -> HttpResponse:
 
     question = Question(
         question=f"Change {found.name}",
-        text="What waits goes to the new address too. Topics hold for what happens from now on.",
+        text=("This is how it was before that change. Saving restores it. " if undone else "")
+        + "What waits goes to the new address too. Topics hold for what happens from now on.",
         act=f"Change {found.name}",
         keep="Leave it as it is",
         reason=WHO_READS,

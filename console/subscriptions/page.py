@@ -7,13 +7,13 @@ from typing import Any
 from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils import timezone
 
+from console.subscriptions import history
 from integrations.boundary.vault import Unreadable, seal, unseal
-from integrations.models import Delivery, JournalEntry, SecretState, SigningSecret, Subscription, WorkState
+from integrations.models import Delivery, SecretState, SigningSecret, Subscription, WorkState
 
 #: What is not over, and how the page calls it.
 WAITS = (WorkState.READY, WorkState.LEASED, WorkState.WAITING, WorkState.HELD, WorkState.PARKED)
 NEWEST = 12
-CHANGES = 30
 #: Where a secret lies between the answer that made it and the one page that shows it.
 KEPT = "signing_secret"
 
@@ -60,14 +60,13 @@ def gather(subscription: Subscription) -> dict[str, Any]:
     (row,) = rows_of([subscription])
     newest = with_older(Delivery.objects.filter(subscription=subscription)).select_related("message", "record")
     secrets = SigningSecret.objects.filter(subscription=subscription).defer("secret").order_by("-version")
-    lines = JournalEntry.objects.filter(subject_type="subscription", subject_id=subscription.pk).order_by("-id")
     return {
         "subscription": subscription,
         "row": row,
         "deliveries": list(newest.order_by("-id")[:NEWEST]),
         "secrets": list(secrets.exclude(state=SecretState.REVOKED)) or list(secrets[:1]),
         "overlaps": any(secret.state == SecretState.RETIRING for secret in secrets),
-        "lines": list(lines.filter(tenant_id=subscription.tenant_id)[:CHANGES]),
+        "lines": history.lines_of(subscription),
         "now": timezone.now(),
     }
 

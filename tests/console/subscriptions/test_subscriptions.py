@@ -11,6 +11,7 @@ from standardwebhooks import Webhook
 from console.access import grant
 from console.models import Role, User
 from integrations.boundary.vault import unseal
+from integrations.configuration import subscriptions
 from integrations.models import Connection, Delivery, JournalEntry, Record, SigningSecret, Subscription
 from tests.conftest import TESTER
 from tests.outbox.conftest import Subscribed, let_time_pass, send
@@ -92,6 +93,41 @@ def test_a_change_is_kept_with_who_and_why(
     assert (newest.history_change_reason, newest.history_user_id) == ("They moved", engineer.pk)
     entry = JournalEntry.objects.get(action="subscription.changed")
     assert [change[0] for change in entry.data["changes"]] == ["address", "topics"]
+
+
+def test_the_history_shows_what_a_change_took_away_and_offers_it_back(
+    receiver: Receiver, at: At, client_of: Any, engineer: User, support: User, subscribe: Subscribe
+) -> None:
+    made, client = subscribe().row, client_of(engineer)
+    before, address = made.url, at("subscription", made.pk)
+    client.post(at("subscription_edit", made.pk), given(before + "/2", reason="They moved"))
+    change = JournalEntry.objects.get(action="subscription.changed")
+
+    page, seen = client.get(address).content.decode(), client_of(support).get(address).content.decode()
+    proposed = client.get(f"{at('subscription_edit', made.pk)}?undo={change.pk}")
+
+    assert f"<del>{before}</del> <ins>{before}/2</ins>" in page
+    assert "<del>*</del> <ins>invoice.*</ins>" in page
+    assert "They moved" in page
+    assert "Restore what was before…" in page
+    assert "<ins>invoice.*</ins>" in seen
+    assert "Restore what was before…" not in seen
+    assert (proposed.context["form"].initial["url"], proposed.context["form"].initial["topics"]) == (before, ["*"])
+
+
+@pytest.mark.parametrize("which", ["made", "other", "x"])
+def test_only_a_change_of_its_own_can_be_taken_back(
+    which: str, at: At, client_of: Any, engineer: User, subscribe: Subscribe
+) -> None:
+    first, second = subscribe("Warehouse").row, subscribe("Billing").row
+    subscriptions.change(second, name="Bills", url=second.url, topics=second.topics, actor=TESTER, reason="Shorter")
+    entries = {
+        "made": JournalEntry.objects.get(action="subscription.made", subject_id=first.pk).pk,
+        "other": JournalEntry.objects.get(action="subscription.changed").pk,
+        "x": "x",
+    }
+
+    assert client_of(engineer).get(f"{at('subscription_edit', first.pk)}?undo={entries[which]}").status_code == 404
 
 
 def test_rotation_shows_the_new_secret_once_and_says_until_when_both_sign(

@@ -47,11 +47,6 @@ class Kind:
         return frozenset(n for n, info in self.model.model_fields.items() if info.is_required())
 
     @cached_property
-    def terminal(self) -> frozenset[str]:
-        """States that nothing legal follows."""
-        return frozenset(state for state in self.states if not self.steps.get(state))
-
-    @cached_property
     def _reachable(self) -> dict[str, frozenset[str]]:
         return {state: self._closure(state) for state in self.states}
 

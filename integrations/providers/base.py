@@ -113,11 +113,13 @@ class Item:
     """One piece of evidence found in a webhook, a page, a change log or an answer.
 
     `event_id` is the provider's own id of the event, "" where the evidence is an object and not an
-    event. `occurred_at` is the provider's clock (UTC, whole seconds at Stripe). `exact` says that the
+    event. `occurred_at` is the provider's clock (UTC, at some in whole seconds). `exact` says that the
     evidence shows the object as it stands at that time, on request, and so outranks an event of the
-    same instant. `path` is where the object lies in its payload, as a JSON pointer (RFC 6901).
-    `obj` is the object itself. `ignored` explains why the adapter needs nothing done about it. `fault`
-    is what is wrong with this piece alone, so that one bad entry does not stop its page.
+    same instant. `path` is where the object lies in its payload, as a JSON pointer (RFC 6901); "" is
+    the whole of it, or for an event that says only that `external_id` changed, nowhere. `obj` is the
+    object itself, empty where it has to be fetched. `ignored` explains why the adapter needs nothing
+    done about it. `fault` is what is wrong with this piece alone, so that one bad entry does not stop
+    its page.
     """
 
     event_id: str
@@ -131,15 +133,6 @@ class Item:
     deleted: bool = False
     ignored: str = ""
     fault: Fault | None = None
-
-    @property
-    def thin(self) -> bool:
-        """The evidence says that `external_id` changed but does not hold it: it has to be fetched.
-
-        Its `path` is "", which for an event means: nowhere in this payload. (For an object that was asked
-        for, `exact`, it means the whole of it.)
-        """
-        return not (self.obj or self.deleted or self.ignored or self.fault)
 
 
 @dataclass(frozen=True)
@@ -334,10 +327,6 @@ class Adapter(Protocol):
         uses the same account is seen only here. What cannot be read is not told; raises nothing. (A 429 is told by
         `classify`: rate limit, with `retry_after`.)
         """
-        ...
-
-    def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
-        """A link to the object in the provider's own dashboard, "" where there is none."""
         ...
 
 

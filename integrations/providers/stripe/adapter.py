@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any, ClassVar, Final
-from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -50,8 +49,6 @@ EVENT: Final = "event"
 LOG_REACH: Final = timedelta(days=30)
 
 MAPPING: Final = files("integrations.providers.stripe").joinpath("mapping.toml").read_bytes()
-_DASHBOARD: Final = "https://dashboard.stripe.com"
-_PAGES: Final = {"customer": "customers", "invoice": "invoices", "payment_intent": "payments", "refund": "payments"}
 #: Personal data, and links that open a document to whoever has them.
 _SENSITIVE: Final = """
 account_holder_name account_number address address_city address_line1 address_line2 address_state address_zip
@@ -234,14 +231,6 @@ class StripeAdapter:
     def remaining(self, response: Response) -> Remaining | None:
         """Stripe does not say how much of its limits is left."""
         return None
-
-    def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
-        """A link to Stripe's dashboard. A refund is shown on its payment's page."""
-        external_id = (obj.get("payment_intent") or obj.get("charge")) if resource == "refund" else obj.get("id")
-        if resource not in _PAGES or not isinstance(external_id, str) or not external_id:
-            return ""
-        mode = "" if obj.get("livemode") is True else "/test"
-        return f"{_DASHBOARD}{mode}/{_PAGES[resource]}/{quote(external_id, safe='')}"
 
 
 def _account_name(account: Any) -> str:

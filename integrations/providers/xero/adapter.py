@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any, ClassVar, Final
-from urllib.parse import quote
 
 from pydantic import BaseModel
 
@@ -43,13 +42,6 @@ from integrations.providers.xero.exporting import XeroExporter
 from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_items, read_webhook
 
 MAPPING: Final = files("integrations.providers.xero").joinpath("mapping.toml").read_bytes()
-_SITE: Final = "https://go.xero.com"
-_PAGES: Final = {
-    "contact": "/app/contacts/contact/",
-    "invoice": "/AccountsReceivable/View.aspx?InvoiceID=",
-    "payment": "/Bank/ViewTransaction.aspx?bankTransactionID=",
-    "credit_note": "/AccountsReceivable/ViewCreditNote.aspx?creditNoteID=",
-}
 _SENSITIVE: Final = """
 AccountNumber AddressLine1 AddressLine2 AddressLine3 AddressLine4 AttentionTo BankAccountDetails BankAccountNumber
 City CompanyNumber Country EmailAddress FirstName LastName Name OnlineInvoiceUrl PhoneAreaCode PhoneCountryCode
@@ -252,14 +244,6 @@ class XeroAdapter:
     def remaining(self, response: Response) -> Remaining | None:
         """Return what is left for the organisation this minute and today."""
         return errors.remaining(response)
-
-    def refers_to(self, resource: str, obj: Mapping[str, Any]) -> str:
-        """A link to Xero's own page about an object."""
-        endpoint = ENDPOINTS.get(resource)
-        external_id = obj.get(endpoint.id) if endpoint else None
-        if not isinstance(external_id, str) or not external_id:
-            return ""
-        return f"{_SITE}{_PAGES[resource]}{quote(external_id, safe='')}"
 
 
 def _place(cursor: dict[str, Any] | None, since: datetime | None) -> tuple[int, datetime | None]:

@@ -51,5 +51,5 @@ class IdentityRules(Provider):
 
         for body in self.deliveries().values():
             item = self.read(body)
-            if not (item.ignored or item.thin):
+            if (item.obj or item.deleted) and not item.ignored:
                 assert apply(document, item.resource, item.obj, deleted=item.deleted).state

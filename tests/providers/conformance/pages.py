@@ -23,7 +23,7 @@ class PageRules(Provider):
 
         assert found.item is not None
         assert found.item.exact
-        assert not found.item.thin
+        assert found.item.obj
         assert at(found.item.path, json.loads(alone.body)) == found.item.obj
         assert found.item.occurred_at == found.as_of == NOW
 
@@ -36,13 +36,6 @@ class PageRules(Provider):
     def test_a_404_from_elsewhere_says_nothing_about_the_object(self) -> None:
         with pytest.raises(Fault):
             self.adapter.fetch(self.access, always(answer(b"404: Not Found", 404)), self.listed, "x_1")
-
-    def test_it_links_to_the_providers_own_page_or_to_none(self) -> None:
-        for body in self.deliveries().values():
-            item = self.read(body)
-            link = self.adapter.refers_to(item.resource, item.obj)
-            assert link == "" or link.startswith("https://")
-        assert self.adapter.refers_to("no such resource", {}) == ""
 
     def page(self, response: Response, cursor: dict[str, Any] | None = None) -> Page:
         """The page that `response` holds, asked for at `cursor`."""

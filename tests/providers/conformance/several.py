@@ -30,7 +30,7 @@ class SeveralRules(Provider):
             assert item is not None
             assert item.external_id == external_id
             assert item.exact
-            assert not item.thin
+            assert item.obj
             assert at(item.path, json.loads(response.body)) == item.obj
             alone = self.adapter.fetch(self.access, always(self.alone(dict(item.obj))), self.listed, external_id)[1]
             assert alone.item is not None

@@ -22,7 +22,7 @@ from integrations.journal.write import write_act
 from integrations.models import Connection, Credential, CredentialState, Run, WorkState
 from integrations.providers import get_adapter
 from integrations.providers.base import SecretSpec
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import IN_HISTORY, Refusal, require_reason
 from integrations.workflow.wake import RUNS, after_commit, send
 
 VERIFY = "integrations.verify_credential"
@@ -61,8 +61,7 @@ def submit(
     cleaned = secret.strip()
     if not cleaned or (spec.pattern and not re.fullmatch(spec.pattern, cleaned)):
         raise Refusal(f"This is no {within(spec.title)}. {spec.hint}.")
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the history with your name.")
+    require_reason(reason, IN_HISTORY)
     Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     versions = Credential.objects.filter(connection=connection, purpose=purpose)
     if versions.filter(state=CredentialState.PENDING).exists():

@@ -10,7 +10,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Connection
 from integrations.providers import get_adapter
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import IN_HISTORY, Refusal, require_reason
 
 Change = tuple[str, Any, Any]
 
@@ -28,8 +28,7 @@ def change(connection: Connection, *, values: Mapping[str, int | None], actor: A
     `values` by the names of `TITLES`, whole numbers from one; None: as the adapter says. They hold for all workers
     from the next request on. Raises `Refusal` where there is no reason, nothing to change, or a number below one.
     """
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the history with your name.")
+    require_reason(reason, IN_HISTORY)
     if any(number is not None and number < 1 for number in values.values()):
         raise Refusal("A limit is at least one. To stop all requests, pause the connection.")
     held = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)

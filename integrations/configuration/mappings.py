@@ -16,7 +16,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Connection, Mapping, MappingState
 from integrations.providers.mapping_files import mapping_file
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import IN_HISTORY, Refusal, require_reason
 
 #: Key of the document-wide table that is kept beside each resource's rules.
 DECIMALS = "currency_decimals"
@@ -104,8 +104,7 @@ def publish(
     current = Mapping.objects.get(connection=connection, resource=resource, state=MappingState.PUBLISHED)
     if over is not None and over != current.version:
         raise Refusal(f"{current.published_by} published v{current.version} meanwhile. Begin from that.")
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the history with your name.")
+    require_reason(reason, IN_HISTORY)
     document_with(connection, current, rules)
     changes = difference(current.rules["rules"], rules)
     if not changes:

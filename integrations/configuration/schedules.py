@@ -12,7 +12,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Connection, Run, Stream, WorkState
 from integrations.models.run import OFF_PEAK
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import IN_HISTORY, Refusal, require_reason
 from integrations.workflow.schedules import BadSchedule, length_said, next_after, read, read_length
 from integrations.workflow.wake import RUNS, after_commit
 from integrations.workflow.windows import BadWindow, parse_all, read_all
@@ -30,7 +30,6 @@ TITLES: Final = {
 #: Seconds that a resync may look back at most.
 LONGEST_OVERLAP: Final = 7 * 86_400
 NEVER: Final = "never"
-NO_REASON: Final = "Give a reason: it is kept in the history with your name."
 NOTHING_NEW: Final = "This is how it is already. Nothing was changed."
 
 
@@ -47,8 +46,7 @@ def change_stream(stream: Stream, *, values: Mapping[str, Any], actor: Actor, re
     scan), `overlap` ("5 min"). What is not given stays. Raises `BadSettings`, and `Refusal` where there is no reason
     or nothing to change.
     """
-    if not reason.strip():
-        raise Refusal(NO_REASON)
+    require_reason(reason, IN_HISTORY)
     held = Stream.objects.select_for_update(of=("self",), no_key=True).select_related("connection").get(pk=stream.pk)
     before = values_of(held)
     _fill(held, values)
@@ -138,8 +136,7 @@ def change_windows(connection: Connection, *, lines: str, actor: Actor, reason: 
 
     Bulk runs that wait look at once whether they may go on. Raises `BadSettings` and `Refusal`.
     """
-    if not reason.strip():
-        raise Refusal(NO_REASON)
+    require_reason(reason, IN_HISTORY)
     try:
         windows = [window.kept() for window in parse_all(lines)]
     except BadWindow as bad:

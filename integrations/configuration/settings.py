@@ -15,7 +15,7 @@ from integrations.journal.write import write_act
 from integrations.models import Connection, Credential, CredentialState
 from integrations.providers import get_adapter
 from integrations.providers.base import RECEIVES_SECRETS
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import IN_HISTORY, Refusal, require_reason
 
 
 class BadSettings(Exception):
@@ -35,8 +35,7 @@ def change(
     Values that are not given stay. Raises `BadSettings`, and `Refusal` where there is no reason or
     nothing to change.
     """
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the history with your name.")
+    require_reason(reason, IN_HISTORY)
     held = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     new = check(held, {**held.settings, **values})
     _keep_secrets_home(held, new)

@@ -24,7 +24,7 @@ from integrations.models import (
     Tenant,
     WorkState,
 )
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.messages import patterns
 from integrations.workflow.wake import DELIVERIES, after_commit
 
@@ -64,7 +64,7 @@ def change(
 
     Deliveries that wait go to the new address. Raises `BadSubscription` and `Refusal`.
     """
-    _ask_reason(reason)
+    require_reason(reason)
     held = _locked(subscription)
     before = (held.name, held.url, list(held.topics))
     _fill(held, name, url, topics)
@@ -103,7 +103,7 @@ def _fill(held: Subscription, name: str, url: str, topics: Sequence[str]) -> Non
 @transaction.atomic
 def pause(subscription: Subscription, *, actor: Actor, reason: str, until: datetime | None = None) -> int:
     """Hold its deliveries, until a time or until somebody resumes it; return how many. Raises `Refusal`."""
-    _ask_reason(reason)
+    require_reason(reason)
     held = _locked(subscription)
     if held.paused_at:
         raise Refusal(f"{held} is paused already, by {held.paused_by}.")
@@ -135,7 +135,7 @@ def resume(subscription: Subscription, *, actor: Actor, reason: str = "") -> int
 @transaction.atomic
 def disable(subscription: Subscription, *, actor: Actor, reason: str) -> int:
     """Send nothing more until somebody enables it; what comes meanwhile is held. Raises `Refusal`."""
-    _ask_reason(reason)
+    require_reason(reason)
     held = _locked(subscription)
     if held.disabled_at:
         raise Refusal(f"{held} is disabled already.")
@@ -158,7 +158,7 @@ def gone(subscription_id: int) -> None:
 @transaction.atomic
 def enable(subscription: Subscription, *, actor: Actor, reason: str) -> int:
     """Send again, first of all what waited; return how many deliveries go on. Raises `Refusal`."""
-    _ask_reason(reason)
+    require_reason(reason)
     held = _locked(subscription)
     if not held.disabled_at:
         raise Refusal(f"{held} is not disabled.")
@@ -172,7 +172,7 @@ def enable(subscription: Subscription, *, actor: Actor, reason: str) -> int:
 @transaction.atomic
 def end(subscription: Subscription, *, actor: Actor, reason: str) -> int:
     """End it for good: what waits is dismissed, its secrets sign nothing more; return how many. Raises `Refusal`."""
-    _ask_reason(reason)
+    require_reason(reason)
     held = _locked(subscription)
     now = timezone.now()
     held.ended_at = now
@@ -191,7 +191,7 @@ def end(subscription: Subscription, *, actor: Actor, reason: str) -> int:
 @transaction.atomic
 def rotate(subscription: Subscription, *, actor: Actor, reason: str, overlap_hours: float | None = None) -> str:
     """Give it a new secret and return that; for the overlap the old one signs too. Raises `Refusal`."""
-    _ask_reason(reason)
+    require_reason(reason)
     held = _locked(subscription)
     if SigningSecret.objects.filter(subscription=held, state=SecretState.RETIRING).exists():
         raise Refusal("An older secret still signs. End its overlap first, or wait for it.")
@@ -286,11 +286,6 @@ def _new_version(held: Subscription, actor: Actor, reason: str) -> str:
         created_by=actor.name,
     )
     return secret
-
-
-def _ask_reason(reason: str) -> None:
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
 
 
 def _said(held: Subscription) -> str:

@@ -10,7 +10,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Command, Event, JournalEntry, Problem, Record
 from integrations.workflow import stuck
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 
 
 @transaction.atomic
@@ -40,8 +40,7 @@ def name(problem: Problem, *, category: str, actor: Actor, reason: str) -> None:
     on. A name once given by a person may be corrected by one. Raises `Refusal`.
     """
     held = _locked(problem)
-    if not reason.strip():
-        raise Refusal("Give a reason: who meets this failure next will read it.")
+    require_reason(reason, "who meets this failure next will read it.")
     if category not in set(Category) - {Category.UNKNOWN}:
         raise Refusal("Choose one of the named categories.")
     if category == held.category:

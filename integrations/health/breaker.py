@@ -23,7 +23,7 @@ from integrations.health.backlog import Unsent, unsent_of
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import about, write
 from integrations.models import Breaker, BreakerState, Connection, Lane
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import COMMANDS, after_commit
 
 #: So many failures within so many seconds, and no fewer than what went through meanwhile, open it.
@@ -233,8 +233,7 @@ def open_by_hand(connection: Connection, *, actor: Actor, reason: str) -> int:
 
     Raises `Refusal` when it is open by hand already, or without a reason.
     """
-    if not reason.strip():
-        raise Refusal("Give a reason: everybody who looks here will ask.")
+    require_reason(reason, "everybody who looks here will ask.")
     Breaker.objects.get_or_create(connection=connection)
     held = Breaker.objects.select_for_update().get(connection=connection)
     if held.state != BreakerState.CLOSED and held.changed_by:
@@ -252,8 +251,7 @@ def open_by_hand(connection: Connection, *, actor: Actor, reason: str) -> int:
 @transaction.atomic
 def close_by_hand(connection: Connection, *, actor: Actor, reason: str) -> int:
     """Let commands go again, oldest first; return how many go on. Raises `Refusal` when it is closed, or unreasoned."""
-    if not reason.strip():
-        raise Refusal("Give a reason: what waited is sent, whether the provider works or not.")
+    require_reason(reason, "what waited is sent, whether the provider works or not.")
     held = _opened(connection)
     return _close(connection, held, timezone.now(), actor=actor, reason=reason)
 

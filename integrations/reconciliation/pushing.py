@@ -15,7 +15,7 @@ from integrations.models.drift import EXISTENCE
 from integrations.providers import get_adapter
 from integrations.reconciliation.copied import expected_of
 from integrations.workflow import commands
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import EXPORTS, after_commit
 
 
@@ -105,8 +105,7 @@ def export_again(copy: Copy, *, actor: Actor, reason: str) -> Copy:
 
     A command that was refused is cancelled: what is sent now takes its place.
     """
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     Record.objects.select_for_update(no_key=True).get(pk=copy.record_id)
     held = (
         Copy.objects.select_for_update(of=("self",), no_key=True)

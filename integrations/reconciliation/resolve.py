@@ -29,7 +29,7 @@ from integrations.reconciliation.compare import count_open
 from integrations.workflow import copies
 from integrations.workflow.belief import describe, transition
 from integrations.workflow.decide import Belief, Change, differences, lag_of
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.evidence import read_events
 from integrations.workflow.messages import tell
 from integrations.workflow.wake import EVENTS, after_commit
@@ -77,8 +77,7 @@ def push(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
 
 
 def _open(drifts: Iterable[Drift], reason: str) -> list[Drift]:
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     wanted = {drift.pk for drift in drifts}
     # Records before their differences, as workers lock them.
     of = Drift.objects.filter(pk__in=wanted).values("record_id")

@@ -19,7 +19,7 @@ from integrations.models import Command, Connection, Lane, Outcome, Record, Tran
 from integrations.providers import get_adapter
 from integrations.providers.base import ActionSpec
 from integrations.workflow import copies, known_there, stuck
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.outcomes import follows, move
 from integrations.workflow.parcels import hold_key, retire_key
 from integrations.workflow.rows import insert_rows
@@ -286,8 +286,7 @@ def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Act
 
 
 def _locked(command: Command, reason: str) -> Command:
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     stuck.lock([command.record_id])
     held = Command.objects.select_for_update(of=("self",), no_key=True).select_related("connection").get(pk=command.pk)
     if held.state == WorkState.LEASED:

@@ -48,12 +48,9 @@ def ask_for_the_accepted() -> int:
     for group in groups.values():
         _ask(group)
     for command in due:
-        wait = max(0.5, FIRST_WAIT * 2**command.tries * settings.RETRY_SCALE)
-        command.tries, command.due_at, command.state = (
-            command.tries + 1,
-            now + timedelta(seconds=wait),
-            WorkState.WAITING,
-        )
+        command.due_at = now + timedelta(seconds=max(0.5, FIRST_WAIT * 2**command.tries * settings.RETRY_SCALE))
+        command.tries += 1
+        command.state = WorkState.WAITING
     update_rows(due, ("tries", "due_at", "state"))
     return len(due)
 

@@ -10,7 +10,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Event, Run, WorkState
 from integrations.workflow import stuck
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 
 DISMISSABLE = (WorkState.PARKED, WorkState.WAITING)
 
@@ -21,8 +21,7 @@ def dismiss(work: Event | Run, *, actor: Actor, reason: str) -> None:
     held: Any = type(work).objects.select_for_update(no_key=True).get(pk=work.pk)
     if held.state not in DISMISSABLE:
         raise Refusal(f"Only parked or waiting work can be dismissed; this is {held.state}.")
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     held.state, held.finished_at = WorkState.DISMISSED, timezone.now()
     held.save(update_fields=["state", "finished_at"])
     is_event = isinstance(work, Event)

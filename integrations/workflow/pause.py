@@ -12,7 +12,7 @@ from integrations.journal import history
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import write_act
 from integrations.models import Command, Connection, Event, Run, Stream, WorkState
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import COMMANDS, EVENTS, RUNS, after_commit
 
 Target = Connection | Stream
@@ -27,8 +27,7 @@ def pause(target: Target, *, actor: Actor, reason: str, until: datetime | None =
     held = _locked(target)
     if held.paused_at:
         raise Refusal(f"{held} is paused already, by {held.paused_by}.")
-    if not reason.strip():
-        raise Refusal("Give a reason: everybody who looks here will ask.")
+    require_reason(reason, "everybody who looks here will ask.")
     if until and until <= timezone.now():
         raise Refusal("The end lies in the past.")
     held.paused_at, held.paused_until = timezone.now(), until
@@ -91,8 +90,7 @@ def disable(connection: Connection, *, actor: Actor, reason: str) -> None:
     held = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     if held.disabled_at:
         raise Refusal(f"{held} is disabled already.")
-    if not reason.strip():
-        raise Refusal("Give a reason: webhooks that come from now on are refused.")
+    require_reason(reason, "webhooks that come from now on are refused.")
     held.disabled_at, held.disable_reason = timezone.now(), reason
     history.save(held, actor=actor, reason=reason)
     _write(held, actor, "disabled", f"{held} disabled; its webhooks are refused with 410", reason)

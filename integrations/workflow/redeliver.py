@@ -10,7 +10,7 @@ from integrations.failures import grouping
 from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Delivery, Subscription, WorkState
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import DELIVERIES, after_commit
 
 REPLAYABLE = (WorkState.PARKED, WorkState.WAITING, WorkState.DONE, WorkState.DISMISSED)
@@ -37,8 +37,7 @@ def replay(delivery: Delivery, *, actor: Actor, reason: str) -> None:
 def replay_failed(subscription: Subscription, *, since: datetime | None, actor: Actor, reason: str) -> int:
     """Send all again that did not arrive, of messages made since a time; return how many. Raises `Refusal`."""
     held = Subscription.objects.select_for_update(no_key=True).get(pk=subscription.pk)
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     if held.ended_at:
         raise Refusal(f"{held} was ended.")
     count = _begin_again(failed_of(held, since), held)
@@ -84,8 +83,7 @@ def _begin_again(rows: "QuerySet[Delivery]", subscription: Subscription) -> int:
 
 
 def _locked(delivery: Delivery, reason: str) -> Delivery:
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     rows = Delivery.objects.select_for_update(of=("self",), no_key=True).select_related("subscription", "message")
     return rows.get(pk=delivery.pk)
 

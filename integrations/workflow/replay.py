@@ -14,7 +14,7 @@ from integrations.journal.write import write_act
 from integrations.models import DecisionWord, Event, Mapping, RunKind, WorkState
 from integrations.workflow.belief import Board
 from integrations.workflow.decide import Change, Decision
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.evidence import Read, read_events
 from integrations.workflow.wake import EVENTS, after_commit
 
@@ -108,8 +108,7 @@ def execute(event: Event, *, token: str, mapping: Mapping | None = None, actor: 
     Raises `PlanChanged` when the plan would say otherwise by now, `Refusal` without a reason or when the
     event is being worked on, and for a check, which is asked again instead of replayed.
     """
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     if event.run and event.run.kind == RunKind.RECONCILE:
         raise Refusal("This was read for a comparison. Ask for a new check instead.")
     with transaction.atomic():

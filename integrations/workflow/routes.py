@@ -16,7 +16,7 @@ from integrations.journal.write import write_act
 from integrations.models import Connection, Copy, CopyState, Record, Route, Run, RunKind, WorkState
 from integrations.providers import get_adapter
 from integrations.workflow import copies, runs
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import EXPORTS, RUNS, after_commit
 
 #: Records of a first export that become due together.
@@ -93,8 +93,7 @@ def pause(route: Route, *, actor: Actor, reason: str) -> Route:
     held = _locked(route)
     if held.paused_at:
         raise Refusal(f"{held} is paused already, by {held.paused_by}.")
-    if not reason.strip():
-        raise Refusal("Give a reason: everybody who looks here will ask.")
+    require_reason(reason, "everybody who looks here will ask.")
     held.paused_at, held.paused_by, held.pause_reason = timezone.now(), actor.name, reason
     history.save(held, actor=actor, reason=reason)
     _note(held, "route.paused", f"{actor.name} paused the route {held}", actor, reason)
@@ -142,8 +141,7 @@ def end(route: Route, *, actor: Actor, reason: str) -> Ending:
     What was submitted goes on and may be cancelled command by command. A first export under way is cancelled. The
     planner then says of each record that waited that it is not exported, and why; so nothing is dropped unseen.
     """
-    if not reason.strip():
-        raise Refusal("Give a reason: everybody who looks here will ask.")
+    require_reason(reason, "everybody who looks here will ask.")
     held = _locked(route)
     found = ending_of(held)
     if found.run is not None:

@@ -18,7 +18,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import write, write_act
 from integrations.models import Event, Reference, Run, RunKind, Stream, WorkState
 from integrations.workflow import endings
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import RUNS, after_commit
 from integrations.workflow.work import LostLease
 
@@ -145,8 +145,7 @@ def release(run: Run, *, actor: Actor, reason: str) -> None:
     )
     if not waits_for_person(found):
         raise Refusal("This scan does not wait for a decision any more.")
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     found.targets = [
         list(row) for row in missing(found).order_by("pk").values_list("resource", "external_id")[:AT_ONCE]
     ]

@@ -1,6 +1,6 @@
 """The invariants of the design, each with the tests that would fail without it.
 
-The table is checked: a test that is renamed or removed, and an invariant without one, fail here. Below stand the
+Their table is checked: a test that is renamed or removed, and an invariant without one, fail here. Below stand the
 invariants of which no single module could have the test.
 """
 
@@ -33,119 +33,12 @@ from integrations.reconciliation.resolve import accept
 from integrations.workflow import process, runs, sync, tasks
 from tests.conftest import TESTER, WEBHOOK_SECRET, customer_object, webhook_body
 from tests.fake_provider import Provider, work_off
+from tests.invariants import INVARIANTS
 from tests.stripe_objects import invoice_object, payment_object, refund_object
 from tests.world import make_world
 
 ROOT = Path(__file__).parent.parent
 MakeEvent = Callable[..., Event]
-
-INVARIANTS: dict[str, tuple[str, ...]] = {
-    "1 Evidence first": (
-        "tests/console/receive/test_app.py::test_a_webhook_is_committed_before_it_is_acknowledged",
-        "tests/console/receive/test_app.py::test_what_cannot_be_kept_is_answered_with_503_and_nothing_is_half_kept",
-        "tests/console/receive/test_app.py::test_a_bad_signature_is_stored_nowhere_but_in_a_counter_and_a_journal_line",
-        "tests/boundary/test_receive.py::test_bytes_without_a_readable_envelope_are_evidence_by_themselves",
-        "tests/workflow/test_sync.py::test_an_answer_that_nobody_could_read_is_kept_all_the_same",
-        "tests/faults/test_killed_web.py::test_what_was_acknowledged_is_there_once",
-    ),
-    "2 Same evidence, once": (
-        "tests/boundary/test_receive.py::test_two_processes_that_keep_the_same_events_at_once_keep_each_once",
-        "tests/boundary/test_receive.py::test_the_same_event_several_times_in_one_batch_is_kept_once",
-        "tests/console/receive/test_app.py::test_a_redelivery_is_acknowledged_counted_and_processed_once",
-        "tests/workflow/test_sync.py::test_the_log_brings_what_no_webhook_brought_and_nothing_twice",
-    ),
-    "3 Intent first": (
-        "tests/workflow/test_sync.py::test_the_attempt_is_committed_before_its_request_leaves",
-        "tests/workflow/test_sync.py::test_a_request_inside_a_transaction_is_refused_and_leaves_nothing_behind",
-        "tests/configuration/test_credentials.py::test_the_call_is_an_attempt_and_no_transaction_is_open",
-        "tests/workflow/test_commands.py::test_request_and_attempt_are_committed_before_a_byte_leaves",
-        "tests/workflow/test_commands.py::test_it_belongs_to_the_transaction_that_wants_it",
-    ),
-    "4 One operation id, at most one effect at the provider": (
-        "tests/providers/conformance/commands.py::test_the_same_intents_make_the_same_request",
-        "tests/providers/conformance/commands.py::test_after_a_timeout_behind_the_effect_it_is_found",
-        "tests/providers/conformance/commands.py::test_after_a_timeout_before_the_effect_none_is_found",
-        "tests/providers/conformance/commands.py::test_what_another_command_made_is_not_taken_for_it",
-        "tests/test_invariants.py::test_only_commands_have_an_effect",
-        "tests/workflow/test_commands.py::test_the_same_id_for_something_else_is_refused",
-        "tests/workflow/test_commands.py::test_fifty_at_once_are_one_command_with_one_effect",
-        "tests/workflow/test_repetitions.py::test_without_a_clear_answer_the_same_bytes_leave_again_under_the_same_key",
-        "tests/workflow/test_repetitions.py::test_once_the_key_is_forgotten_the_effect_is_looked_for_first",
-        "tests/workflow/test_command_leases.py::test_a_worker_that_dies_leaves_a_command_in_doubt",
-        "tests/workflow/test_repetitions.py::test_the_refusal_of_a_repetition_proves_nothing",
-        "tests/faults/test_commands.py::test_each_command_has_one_effect_and_ends_confirmed_or_parked",
-    ),
-    "5 Belief changes only by a transition": (
-        "tests/test_invariants.py::test_belief_is_the_sum_of_its_transitions",
-        "tests/workflow/test_process.py::test_a_change_is_one_transition_that_names_its_cause_and_its_mapping",
-        "tests/workflow/test_process.py::test_a_step_that_is_not_legal_fails_loudly_and_belief_stays",
-        "tests/workflow/test_process.py::test_a_batch_is_one_transaction",
-        "tests/workflow/test_decide.py::test_a_state_that_the_kind_does_not_have_is_never_believed",
-        "tests/reconciliation/test_resolve.py::test_theirs_becomes_belief_by_one_transition_that_names_the_drift",
-    ),
-    "6 Order does not matter": (
-        "tests/workflow/test_property.py::test_every_order_ends_in_the_belief_of_the_ordered_one",
-        "tests/workflow/test_property.py::test_a_slow_read_ends_in_the_belief_of_a_fast_one",
-        "tests/workflow/test_decide.py::test_of_two_sights_of_one_instant_the_order_of_arrival_decides_nothing",
-        "tests/workflow/test_process.py::test_late_evidence_is_kept_and_changes_nothing",
-    ),
-    "7 The work is in the database": (
-        "tests/test_invariants.py::test_without_any_message_the_sweep_alone_gets_everything_done",
-        "tests/test_invariants.py::test_messages_carry_no_work",
-        "tests/workflow/test_work.py::test_two_workers_at_once_share_the_objects_and_never_an_event",
-        "tests/workflow/test_work.py::test_who_lost_the_lease_writes_nothing",
-        "tests/workflow/test_work.py::test_work_of_a_worker_that_died_comes_back_when_its_lease_ends",
-        "tests/faults/test_killed_worker.py::test_every_event_is_done_or_parked_and_none_twice",
-    ),
-    "8 A cursor moves in the transaction of the page it covers": (
-        "tests/workflow/test_sync.py::test_a_page_that_cannot_be_kept_does_not_move_the_cursor",
-        "tests/workflow/test_sync.py::test_an_interrupted_run_goes_on_at_its_last_page",
-        "tests/workflow/test_sync.py::test_an_empty_page_that_is_not_the_last_is_no_end",
-        "tests/workflow/test_sync.py::test_a_provider_that_names_a_page_again_stops_the_run",
-    ),
-    "9 Every failure has a category, a next step and a role that owns it": (
-        "tests/failures/test_categories.py::test_there_are_thirteen_categories_and_each_has_a_policy",
-        "tests/failures/test_categories.py::test_each_asks_its_role_and_is_retried_or_not",
-        "tests/failures/test_triage.py::test_a_named_problem_gets_its_owner_and_next_step",
-        "tests/workflow/test_process.py::test_one_bad_item_fails_alone_and_the_others_go_on",
-    ),
-    "10 Provider words stop at the adapter": (
-        "tests/test_invariants.py::test_no_code_outside_an_adapter_knows_a_provider",
-    ),
-    "11 The journal is append-only": (
-        "tests/journal/test_seal.py::test_the_database_refuses_to_change_or_remove",
-        "tests/journal/test_seal.py::test_a_partition_cannot_be_emptied_behind_the_journal",
-        "tests/journal/test_verify.py::test_a_changed_entry_is_found",
-        "tests/journal/test_verify.py::test_a_removed_entry_is_found",
-        "tests/journal/test_verify.py::test_a_cut_end_is_found_by_what_is_known_outside_of_the_database",
-    ),
-    "12 Secrets and personal data never show": (
-        "tests/test_invariants.py::test_marked_values_reach_no_journal_failure_or_log_line",
-        "tests/failures/test_outline.py::test_a_log_line_of_an_exception_holds_no_text_of_it",
-        "tests/boundary/test_receive.py::test_the_table_holds_no_plaintext",
-        "tests/configuration/test_credentials.py::test_no_secret_lies_open_in_the_database",
-        "tests/security/test_pages.py::test_personal_data_reaches_no_page_of_who_may_not_see_it",
-        "tests/security/test_pages.py::test_personal_data_reaches_no_export",
-        "tests/journal/test_notes.py::test_a_reveal_keeps_its_reason",
-    ),
-    "13 Every query starts from what the user may see": (
-        "tests/test_invariants.py::test_everything_of_a_tenant_can_be_narrowed_to_what_somebody_may_see",
-        "tests/test_invariants.py::test_nothing_of_another_tenant_is_visible",
-        "tests/test_urls.py::test_strangers_find_nothing",
-        "tests/test_urls.py::test_ids_of_others_lead_nowhere_in_ones_own_space",
-        "tests/test_urls.py::test_roles_get_what_the_table_says",
-    ),
-    "14 Nothing is dropped": (
-        "tests/workflow/test_pause.py::test_what_waits_is_held_and_counted",
-        "tests/workflow/test_pause.py::test_what_was_held_goes_on_oldest_first_at_the_allowed_rate",
-        "tests/workflow/test_sync.py::test_429_is_obeyed_and_the_whole_connection_waits",
-        "tests/workflow/test_commands.py::test_a_pause_holds_and_a_resumption_lets_go",
-        "tests/workflow/test_dismiss.py::test_without_a_reason_nothing_is_dismissed",
-        "tests/workflow/test_dismiss.py::test_the_journal_names_the_person_and_the_reason",
-        "tests/workflow/test_process.py::test_a_bad_item_parks_after_its_tries_and_can_be_seen",
-    ),
-    "15 A page never waits for a provider": ("tests/test_invariants.py::test_no_page_speaks_to_a_provider",),
-}
 
 
 # -- the table

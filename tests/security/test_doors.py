@@ -17,7 +17,7 @@ from integrations.boundary.vault import seal
 from integrations.models import Connection, Credential, Event, JournalEntry
 from integrations.workflow.process import process_batch
 from tests.conftest import customer_object, signed, webhook_body
-from tests.console.receive.test_app import at_the_door, stop
+from tests.console.receive.conftest import at_the_door, stop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MEBIBYTE = 1024 * 1024

@@ -11,7 +11,7 @@ from django.db import connections
 from console.receive import app as door
 from integrations.models import Connection
 from tests.conftest import customer_object, signed, webhook_body
-from tests.console.receive.test_app import at_the_door
+from tests.console.receive.conftest import at_the_door
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,7 +16,7 @@ from integrations.providers.xero.adapter import XeroAdapter
 from integrations.providers.xero.signature import sign
 from integrations.workflow.process import process_batch
 from tests.conftest import TESTER
-from tests.console.receive.test_app import deliver, nothing_is_kept
+from tests.console.receive.conftest import deliver, nothing_is_kept
 from tests.providers.xero.test_adapter import TENANT, event, webhook
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -1,4 +1,4 @@
-"""The mapper: explicit rules, no coercion, the whole working shown."""
+"""An object becomes canonical by the rules of a document, or fails by name."""
 
 import json
 import pickle
@@ -11,57 +11,14 @@ from hypothesis import strategies as st
 
 from integrations.boundary.mapping import (
     Mapped,
-    MappingDocumentError,
     MappingFailed,
     Traced,
     apply,
-    load_document,
     schema_difference,
 )
 from integrations.canonical import KINDS
 from integrations.failures.categories import Category, Fault
-
-SOURCE = b"""
-[currency_decimals]
-ISK = 2
-
-[person]
-kind = "customer"
-fields.state = { convert = "constant:active" }
-fields.name = { source = "name", convert = "text", null = "null" }
-fields.email = { source = "contact.email", convert = "text", missing = "keep", null = "null" }
-fields.currency = { source = "currency", convert = "currency", missing = "null", null = "null" }
-fields.created_at = { source = "created", convert = "unix_time" }
-
-[bill]
-kind = "invoice"
-fields.state = { source = "status", convert = "state" }
-fields.number = { source = ["number", "old_number"], convert = "text", missing = "null", null = "null" }
-fields.customer = { source = "person", convert = "link:person", null = "null" }
-fields.currency = { source = "currency", convert = "currency" }
-fields.subtotal = { source = "subtotal", convert = "minor_units" }
-fields.tax = { source = ["taxes", "tax"], convert = "minor_units_sum:amount", null = "default", default = 0 }
-fields.total = { source = "total", convert = "minor_units" }
-fields.amount_due = { source = "sum([total, `0`])", convert = "minor_units" }
-fields.amount_paid = { source = "paid", convert = "minor_units", missing = "default", default = 0 }
-fields.issued_at = { source = "times.issued", convert = "unix_time", missing = "null", null = "null" }
-fields.due_at = { source = "times.due", convert = "unix_time", missing = "null", null = "null" }
-fields.paid_at = { source = "times.paid", convert = "unix_time", missing = "null", null = "null" }
-fields.created_at = { source = "created", convert = "unix_time" }
-states = { new = "draft", sent = "open", settled = "paid" }
-"""
-DOCUMENT = load_document(SOURCE)
-BILL: dict[str, Any] = {
-    "status": "sent",
-    "number": "B-7",
-    "person": "p_1",
-    "currency": "usd",
-    "subtotal": 1000,
-    "taxes": [{"amount": 150}, {"amount": 50}],
-    "total": 1200,
-    "times": {"issued": 1_795_020_000, "due": None},
-    "created": 1_795_010_000,
-}
+from tests.boundary.mapping.conftest import BILL, DOCUMENT
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -278,81 +235,6 @@ def test_amounts_follow_the_currency() -> None:
 
 def test_a_fraction_of_the_smallest_unit_is_refused() -> None:
     assert failure({**BILL, "currency": "isk", "subtotal": 1050}).code == "fraction:subtotal"
-
-
-# Differences
-
-
-def test_an_object_that_fits_has_no_difference() -> None:
-    assert schema_difference(DOCUMENT, "bill", BILL) == []
-
-
-def test_differences_name_path_expectation_and_finding() -> None:
-    spoiled = {**BILL, "currency": None, "total": "12"}
-    del spoiled["taxes"]
-
-    assert schema_difference(DOCUMENT, "bill", spoiled) == [
-        ("currency", "null → refused", "the source is null"),
-        ("taxes or tax", "missing → refused", "the source is missing"),
-        ("total", "minor units", "the value is a text and not a whole number"),
-        ("sum([total, `0`])", "missing → refused", "the source is missing"),
-    ]
-
-
-def test_what_is_no_object_differs_as_a_whole() -> None:
-    assert schema_difference(DOCUMENT, "bill", [1]) == [("", "an object", "(a list of 1)")]
-    assert schema_difference(DOCUMENT, "thing", {}) == [("", "a resource with rules", "thing")]
-
-
-# Documents
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "said"),
-    [
-        ('kind = "customer"', 'kind = "person"', "kind 'person' does not exist"),
-        ('fields.name = { source = "name", convert = "text", null = "null" }', "", "field name has no rule"),
-        ("fields.name =", "fields.nickname =", "customer has no field nickname"),
-        ('convert = "unix_time" }', 'convert = "magic" }', "convert 'magic' is not known"),
-        ('convert = "unix_time" }', 'convert = "link:" }', "convert 'link:' is not known"),
-        ('source = "created", convert', 'source = "created[", convert', "source is not a path"),
-        ('source = "created", convert', "source = [], convert", "has at least one"),
-        ('convert = "constant:active"', 'source = "x", convert = "constant:active"', "a constant has no source"),
-        ("constant:active", "constant:asleep", "a constant that is a state"),
-        ('new = "draft"', 'new = "drafty"', "new leads to unknown state drafty"),
-        ('states = { new = "draft", sent = "open", settled = "paid" }', "", "the table is empty"),
-        ('convert = "state" }', 'convert = "state", missing = "null" }', "can neither be none"),
-        ('"total", convert = "minor_units"', '"total", convert = "minor_units", null = "null"', "cannot be without it"),
-        ('"total", convert = "minor_units"', '"total", convert = "minor_units", null = "keep"', "cannot be without it"),
-        ("default = 0 }", 'default = "0" }', "the default does not fit"),
-        (", default = 0 }", " }", "`default` is given exactly when"),
-        ('convert = "link:person"', 'convert = "text"', "fields.customer: it is link"),
-        ('convert = "link:person"', 'convert = "link:bill"', "bill does not lead to the linked kind"),
-        ('"name", convert = "text"', '"name", convert = "link:person"', "fields.name: it is no link"),
-        ("ISK = 2", "XXX = 2", "XXX is no currency"),
-        ("ISK = 2", 'ISK = "2"', "valid integer"),
-        ('null = "null" }', 'null = "nil" }', "'fail', 'null', 'keep' or 'default'"),
-        ('null = "null" }', 'colour = "red" }', "Extra inputs"),
-        ("[person]", "[person", "not TOML"),
-    ],
-)
-def test_a_document_with_a_fault_is_refused_with_its_place(old: str, new: str, said: str) -> None:
-    source = SOURCE.decode()
-    assert old in source
-
-    with pytest.raises(MappingDocumentError) as refused:
-        load_document(source.replace(old, new).encode())
-
-    assert said in str(refused.value)
-
-
-@pytest.mark.parametrize("source", [b"", b"\xff", b"x = 1", b"[bill]", b"[currency_decimals]"])
-def test_what_is_no_document_is_refused(source: bytes) -> None:
-    with pytest.raises(MappingDocumentError):
-        load_document(source)
-
-
-# Properties
 
 
 def mapped_or_failed(resource: str, obj: Any) -> Mapped | MappingFailed:

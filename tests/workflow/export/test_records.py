@@ -1,7 +1,6 @@
-"""Exports: records of one provider go into the books of another, once, and nothing there is written over."""
+"""What becomes of a record that is exported: there once, in order, and never written over."""
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +24,6 @@ from integrations.models import (
     Route,
     Run,
     RunKind,
-    Tenant,
     WorkState,
 )
 from integrations.models import Link as Tie
@@ -33,64 +31,13 @@ from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.reconciliation import pushing
 from integrations.reconciliation.check import check_record
 from integrations.reconciliation.resolve import accept, push
-from integrations.workflow import copies, export, routes
+from integrations.workflow import copies, export
 from integrations.workflow.errors import Refusal
-from tests.books import books, books_process, connect_books, copy_of, held, make_route, work_off
+from tests.books import copy_of, held, work_off
 from tests.conftest import TESTER
+from tests.workflow.export.conftest import AT, MakeRecord, change, export_everything, long_ago
 
-__all__ = ["books", "books_process"]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-AT = "2026-11-18T09:15:00Z"
-MakeRecord = Callable[..., Record]
-
-
-@pytest.fixture
-def target(tenant: Tenant, books: Sandbox) -> Connection:
-    return connect_books(tenant, books)
-
-
-@pytest.fixture
-def route(connection: Connection, target: Connection) -> Route:
-    return make_route(connection, target)
-
-
-@pytest.fixture
-def story(make_record: MakeRecord) -> dict[str, Record]:
-    """A paid invoice with its customer, payment and refund, as belief holds them."""
-    customer = make_record("customer", data={"name": "Halvorsen Marine AS", "email": "ap@halvorsen.example",
-                                             "currency": "EUR", "created_at": AT})  # fmt: skip
-    money = {"currency": "EUR", "created_at": AT}
-    invoice = make_record("invoice", state="paid", customer=customer, data=money | {
-        "number": "INV-1", "subtotal": 10_000, "tax": 1_900, "total": 11_900, "amount_due": 0, "amount_paid": 11_900,
-        "issued_at": AT, "due_at": None, "paid_at": AT, "customer": "x"})  # fmt: skip
-    payment = make_record("payment", data=money | {"amount": 11_900, "amount_received": 11_900,
-                                                   "amount_refunded": 2_500})  # fmt: skip
-    refund = make_record("refund", data=money | {"amount": 2_500, "reason": "duplicate"})
-    for record, field, of in (
-        (invoice, "customer", customer), (payment, "customer", customer), (payment, "invoice", invoice),
-        (refund, "payment", payment),
-    ):  # fmt: skip
-        Tie.objects.create(record=record, field=field, target=of)
-    return {"customer": customer, "invoice": invoice, "payment": payment, "refund": refund}
-
-
-def change(record: Record, **fields: Any) -> None:
-    """Change belief as a transition does, and let its exports be planned."""
-    data = {**record.data, **{name: value for name, value in fields.items() if name != "state"}}
-    record.state, record.data, record.version = fields.get("state", record.state), data, record.version + 1
-    record.save()
-    copies.make_due([record.pk], [record.connection_id])
-
-
-def export_everything(story: dict[str, Record]) -> None:
-    copies.make_due([record.pk for record in story.values()], {record.connection_id for record in story.values()})
-    work_off()
-
-
-def long_ago() -> None:
-    """Let every look at the target be too old to write by."""
-    Copy.objects.update(compared_at=timezone.now() - timedelta(hours=1))
 
 
 def test_a_story_goes_into_the_books_each_part_after_what_it_refers_to(
@@ -124,10 +71,6 @@ def test_planned_again_nothing_goes_out_twice(route: Route, books: Sandbox, stor
     export_everything(story)
 
     assert books.effects()["created"] == 5
-
-
-def test_without_a_route_nothing_becomes_due(target: Connection, story: dict[str, Record]) -> None:
-    assert copies.make_due([story["invoice"].pk], [story["invoice"].connection_id]) == 0
 
 
 def test_a_record_waits_by_name_for_the_one_that_it_refers_to(
@@ -526,118 +469,6 @@ def test_a_refused_command_stops_the_export_and_once_exported_again_it_goes_out(
     assert "Create invoice INV-1 in Books" in stopped.reason
     assert copy_of(story["invoice"]).state == CopyState.EXPORTED
     assert Command.objects.filter(record=story["invoice"]).earliest("pk").outcome == Outcome.CANCELLED
-
-
-def test_a_paused_route_holds_and_drops_nothing(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
-    routes.pause(route, actor=TESTER, reason="The books are closed")
-    export_everything(story)
-    waiting = Copy.objects.filter(state=CopyState.DUE).count()
-
-    routes.resume(route, actor=TESTER)
-    work_off()
-
-    assert waiting == 4
-    assert set(Copy.objects.values_list("state", flat=True)) == {CopyState.EXPORTED}
-
-
-def test_an_ended_route_leaves_what_is_there_and_says_of_the_rest_that_it_is_not_exported(
-    route: Route, books: Sandbox, story: dict[str, Record]
-) -> None:
-    export_everything({"customer": story["customer"]})
-    copies.make_due([record.pk for record in story.values()], [route.source_id])
-
-    told = routes.end(route, actor=TESTER, reason="The books move")
-    work_off()
-    change(story["customer"], name="Halvorsen Offshore AS")
-    work_off()
-
-    assert (told.there, told.ahead, told.under_way) == (1, 4, 0)
-    states = {name: copy_of(record).state for name, record in story.items()}
-    assert states == dict.fromkeys(story, CopyState.NOT_NEEDED) | {"customer": CopyState.EXPORTED}
-    assert copy_of(story["invoice"]).reason == "The route was ended by the tests: The books move"
-    assert held(books, "Contacts")[0]["Name"] == "Halvorsen Marine AS"
-    assert books.effects()["created"] == 1
-
-
-def test_started_again_what_was_left_out_and_what_changed_meanwhile_follows(
-    route: Route, books: Sandbox, story: dict[str, Record]
-) -> None:
-    export_everything({"customer": story["customer"]})
-    copies.make_due([record.pk for record in story.values()], [route.source_id])
-    routes.end(route, actor=TESTER, reason="By mistake")
-    work_off()
-    change(story["customer"], name="Halvorsen Offshore AS")
-    long_ago()
-
-    routes.start_again(route, kinds=route.kinds, since=None, actor=TESTER, reason="It was a mistake")
-    work_off()
-
-    assert set(Copy.objects.values_list("state", flat=True)) == {CopyState.EXPORTED}
-    assert held(books, "Contacts")[0]["Name"] == "Halvorsen Offshore AS"
-    assert books.effects()["created"] == 5
-
-
-def test_what_was_submitted_before_a_route_ended_comes_to_its_end(
-    route: Route, books: Sandbox, story: dict[str, Record]
-) -> None:
-    copies.make_due([story["customer"].pk], [route.source_id])
-    export.plan_due(seconds=5)
-
-    told = routes.end(route, actor=TESTER, reason="The books move")
-    work_off()
-
-    assert told.under_way == 1
-    assert len(held(books, "Contacts")) == 1
-    assert copy_of(story["customer"]).state == CopyState.EXPORTED
-
-
-def test_over_an_ended_route_nothing_is_exported_again_by_hand(
-    route: Route, books: Sandbox, story: dict[str, Record]
-) -> None:
-    export_everything({"customer": story["customer"]})
-    routes.end(route, actor=TESTER, reason="The books move")
-
-    with pytest.raises(Refusal, match="was ended by the tests"):
-        pushing.export_again(copy_of(story["customer"]), actor=TESTER, reason="Once more")
-    for act in (routes.pause, routes.end, routes.export_all):
-        with pytest.raises(Refusal, match="was ended by the tests"):
-            act(route, actor=TESTER, reason="Once more")
-
-
-def test_ending_a_route_cancels_its_first_export(route: Route, story: dict[str, Record]) -> None:
-    run = routes.export_all(route, actor=TESTER, reason="Everything that is there")
-
-    routes.end(route, actor=TESTER, reason="The books move")
-
-    run.refresh_from_db()
-    assert run.state == WorkState.DISMISSED
-
-
-def test_making_a_route_that_was_ended_starts_it_again(
-    route: Route, connection: Connection, target: Connection
-) -> None:
-    routes.end(route, actor=TESTER, reason="By mistake")
-
-    again = routes.make(connection, target, kinds=["customer"], since=None, actor=TESTER, reason="It was a mistake")
-
-    assert (again.pk, again.ended_at, again.kinds) == (route.pk, None, ["customer"])
-
-
-def test_a_first_export_is_a_run_with_its_count(route: Route, books: Sandbox, story: dict[str, Record]) -> None:
-    run = routes.export_all(route, actor=TESTER, reason="Everything that is there")
-
-    with pytest.raises(Refusal, match="under way"):
-        routes.export_all(route, actor=TESTER, reason="Twice")
-    work_off()
-
-    run.refresh_from_db()
-    assert (run.state, run.held, run.items) == (WorkState.DONE, 4, 4)
-    assert held(books, "Invoices")[0]["AmountDue"] == 0
-    assert routes.counts_of([route])[route.pk] == {CopyState.EXPORTED: 4}
-
-
-def test_a_route_takes_along_what_its_kinds_refer_to(connection: Connection, target: Connection) -> None:
-    assert make_route(connection, target, "refund").kinds == ["customer", "invoice", "payment", "refund"]
 
 
 def test_commands_of_one_action_travel_together(route: Route, make_record: MakeRecord, books: Sandbox) -> None:

@@ -74,6 +74,8 @@ LINES: dict[str, Line] = {
     "record_check":    Line(REFUSED, "403 302 403 302 403 403", pk("record")),
     "record_export":   Line("403 200 403 200 403 403", "403 422 403 422 403 403",
                             {"pk": "record", "connection_pk": "books"}),
+    "record_leave_out": Line("403 200 200 200 403 403", "403 422 422 422 403 403",
+                            {"pk": "record", "connection_pk": "books"}),
     "record_note":     Line("200 200 200 200 403 403", "422 422 422 422 403 403", pk("record")),
     "problems":        Line(SEEN),
     "problem":         Line(SEEN, at=pk("problem")),

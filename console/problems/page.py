@@ -24,7 +24,9 @@ LOOKED_AT: Final = 50
 SIZE: Final = 25
 HISTORY: Final = 30
 #: What can have failed, with what it is called by.
-SUBJECTS: Final = ("event", "run__stream", "command", "delivery__message", "delivery__subscription")
+SUBJECTS: Final = (
+    "event", "run__stream", "command", "delivery__message", "delivery__subscription", "copy__connection",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What people do to a record: ask for a check, leave a note."""
+"""What people do to a record: ask for a check, have it exported again or left out, leave a note."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from console.questions import GET_OR_POST, Question, ask
 from console.records import page, views
 from integrations.journal import notes
 from integrations.models import Copy, Record
-from integrations.reconciliation import pushing
+from integrations.reconciliation import leaving_out, pushing
 from integrations.reconciliation.check import check_record
 from integrations.workflow.errors import Refusal
 
@@ -46,10 +46,8 @@ def check(request: Any, pk: int) -> HttpResponse:
 @in_space("command")
 def export_again(request: Any, pk: int, connection_pk: int) -> HttpResponse:
     """Have a record exported once more to one connection."""
-    found = find_here(request, Record.objects.all(), pk)
-    target = request.space.connection(connection_pk)
-    require(request.user, "command", tenant_id=found.tenant_id, connection_id=target.pk)
-    copy = get_object_or_404(Copy.objects.visible_to(request.user), record=found, connection=target)
+    found, copy = _copy_of(request, pk, connection_pk, "command")
+    target = copy.connection
 
     def do(reason: str) -> str:
         pushing.export_again(copy, actor=request.actor, reason=reason)
@@ -67,6 +65,42 @@ def export_again(request: Any, pk: int, connection_pk: int) -> HttpResponse:
         back_url=f"{_url(request, found)}#exports",
     )
     return ask(request, question, do)
+
+
+@GET_OR_POST
+@in_space("settle_drift")
+def leave_out(request: Any, pk: int, connection_pk: int) -> HttpResponse:
+    """Export nothing more of a record to one connection."""
+    found, copy = _copy_of(request, pk, connection_pk, "settle_drift")
+    target = copy.connection
+
+    def do(reason: str) -> str:
+        leaving_out.leave_out(copy, actor=request.actor, reason=reason)
+        return f"{found.label} is left out of the export to {target.name}."
+
+    where = f"at {target.name}"
+    stays = f"What is {where} stays there as it is" if copy.external_id else f"Nothing of it is {where}"
+    question = Question(
+        question=f"Leave {found.label} out of the export to {target.name}?",
+        text=(
+            f"{stays}, and no change of it goes there any more. A command that was refused is cancelled. "
+            "“Export again” takes it in again."
+        ),
+        act=f"Leave 1 {found.kind} out",
+        keep="Keep exporting it",
+        reason="Such as “entered by hand as INV-77”. Shown in the record’s timeline and in the journal.",
+        back_url=f"{_url(request, found)}#exports",
+    )
+    return ask(request, question, do)
+
+
+def _copy_of(request: Any, pk: int, connection_pk: int, action: str) -> tuple[Record, Copy]:
+    """Return a record and its copy at a connection: Http404 where either is hidden, `Forbidden` without `action`."""
+    found = find_here(request, Record.objects.all(), pk)
+    target = request.space.connection(connection_pk)
+    require(request.user, action, tenant_id=found.tenant_id, connection_id=target.pk)
+    copies = Copy.objects.visible_to(request.user).select_related("connection")
+    return found, get_object_or_404(copies, record=found, connection=target)
 
 
 @GET_OR_POST

@@ -39,6 +39,7 @@ class Exported:
     connection: Connection
     differs: int
     may_again: bool
+    may_leave: bool
     may_check: bool
 
     @property
@@ -68,14 +69,17 @@ def read(request: Any, record: Record) -> list[Exported]:
         copy.record, copy.connection = record, connections[copy.connection_id]
         may = {
             action: request.user.powers.may(action, tenant_id=record.tenant_id, connection_id=copy.connection_id)
-            for action in ("command", "reconcile")
+            for action in ("command", "reconcile", "settle_drift")
         }
+        moving = copy.state == CopyState.DUE or (copy.flying and copy.state != CopyState.STOPPED)
+        moving = moving or copy.route.ended_at is not None
         found.append(
             Exported(
                 copy,
                 copy.connection,
                 differs_at(record, copy.connection_id),
-                may_again=may["command"] and not (copy.flying or copy.state == CopyState.DUE or copy.route.ended_at),
+                may_again=may["command"] and not moving,
+                may_leave=may["settle_drift"] and not moving and copy.left_out_at is None,
                 may_check=may["reconcile"] and bool(copy.external_id) and not copy.connection.disabled_at,
             )
         )

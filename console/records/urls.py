@@ -12,5 +12,6 @@ urlpatterns: list[URLPattern] = [
     path("<int:pk>/sides/", views.sides_now, name="record_sides"),
     path("<int:pk>/check/", actions.check, name="record_check"),
     path("<int:pk>/exports/<int:connection_pk>/again/", actions.export_again, name="record_export"),
+    path("<int:pk>/exports/<int:connection_pk>/leave/", actions.leave_out, name="record_leave_out"),
     path("<int:pk>/note/", actions.note, name="record_note"),
 ]

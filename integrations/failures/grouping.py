@@ -9,15 +9,15 @@ from django.db import connection as database
 from django.utils import timezone
 
 from integrations.failures.categories import POLICIES, Category, Fault, next_step
-from integrations.models import Command, Connection, Delivery, Event, Failure, Problem, Record, Run
+from integrations.models import Command, Connection, Copy, Delivery, Event, Failure, Problem, Record, Run
 
 #: What can fail, as `Failed` and `Failure` name it; several of it, as `open_failures_of` does.
-SUBJECTS = {"event": "events", "run": "runs", "command": "commands", "delivery": "deliveries"}
+SUBJECTS = {"event": "events", "run": "runs", "command": "commands", "delivery": "deliveries", "copy": "copies"}
 
 
 @dataclass
 class Failed:
-    """One thing that failed: a fault on an event, a run, a command or a delivery."""
+    """One thing that failed: a fault on an event, a run, a command, a delivery or an export."""
 
     fault: Fault
     connection: Connection
@@ -25,6 +25,7 @@ class Failed:
     run: Run | None = None
     command: Command | None = None
     delivery: Delivery | None = None
+    copy: Copy | None = None
     record: Record | None = None
     resource: str = ""
     difference: list[Any] = field(default_factory=list)
@@ -131,10 +132,11 @@ def open_failures_of(
     runs: Iterable[int] = (),
     commands: Iterable[int] = (),
     deliveries: Iterable[int] = (),
+    copies: Iterable[int] = (),
 ) -> list[Failure]:
     """Return the failures of some work that are not resolved."""
     found = Failure.objects.filter(resolved_at__isnull=True)
-    of = zip(SUBJECTS, (events, runs, commands, deliveries), strict=True)
+    of = zip(SUBJECTS, (events, runs, commands, deliveries, copies), strict=True)
     return [row for subject, ids in of if (wanted := list(ids)) for row in found.filter(**{f"{subject}__in": wanted})]
 
 
@@ -212,6 +214,7 @@ def _row(failed: Failed, problem: Problem) -> Failure:
         run=failed.run,
         command=failed.command,
         delivery=failed.delivery,
+        copy=failed.copy,
         record=failed.record,
         category=problem.category,
         code=fault.code[:160],

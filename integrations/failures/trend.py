@@ -21,6 +21,7 @@ class Trend:
     runs: int = 0
     commands: int = 0
     deliveries: int = 0
+    exports: int = 0
     records: int = 0
     capped: bool = False
 
@@ -38,8 +39,11 @@ class Trend:
 
     @property
     def noun(self) -> str:
-        """What failed: "event", "run", "command" or "delivery"; "item" where it is several of them."""
-        kinds = {"event": self.events, "run": self.runs, "command": self.commands, "delivery": self.deliveries}
+        """What failed: "event", "run", "command", "delivery" or "export"; "item" where it is several of them."""
+        kinds = {
+            "event": self.events, "run": self.runs, "command": self.commands, "delivery": self.deliveries,
+            "export": self.exports,
+        }  # fmt: skip
         found = [noun for noun, number in kinds.items() if number]
         return "item" if len(found) > 1 else found[0] if found else "event"
 
@@ -63,19 +67,20 @@ def trends_of(problem_ids: Collection[int], now: datetime) -> dict[int, Trend]:
                    count(*) FILTER (WHERE f.resolved_at IS NULL AND f.run_id IS NOT NULL),
                    count(*) FILTER (WHERE f.resolved_at IS NULL AND f.command_id IS NOT NULL),
                    count(*) FILTER (WHERE f.resolved_at IS NULL AND f.delivery_id IS NOT NULL),
+                   count(*) FILTER (WHERE f.resolved_at IS NULL AND f.copy_id IS NOT NULL),
                    count(DISTINCT f.record_id) FILTER (WHERE f.resolved_at IS NULL)
             FROM unnest(%s::bigint[]) AS p(id) CROSS JOIN LATERAL (
-                SELECT at, resolved_at, event_id, run_id, command_id, delivery_id, record_id FROM integrations_failure
-                WHERE problem_id = p.id ORDER BY id DESC LIMIT %s) f
+                SELECT at, resolved_at, event_id, run_id, command_id, delivery_id, copy_id, record_id
+                FROM integrations_failure WHERE problem_id = p.id ORDER BY id DESC LIMIT %s) f
             GROUP BY GROUPING SETS ((1, 2), (1))
             """,
             [now, list(problem_ids), NEWEST],
         )
-        for pk, back, number, events, runs, commands, deliveries, records in cursor.fetchall():
+        for pk, back, number, events, runs, commands, deliveries, exports, records in cursor.fetchall():
             trend = found[pk]
             if back is None:
                 trend.events, trend.runs, trend.records = events, runs, records
-                trend.commands, trend.deliveries = commands, deliveries
+                trend.commands, trend.deliveries, trend.exports = commands, deliveries, exports
                 trend.capped = number >= NEWEST
             elif 0 <= back < HOURS:
                 trend.hours[HOURS - 1 - back] = number

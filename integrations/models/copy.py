@@ -57,6 +57,11 @@ class Copy(Owned):
     exported_at = models.DateTimeField(null=True, blank=True)
     confirmed_at = models.DateTimeField(null=True, blank=True)
 
+    #: A person decided that nothing (more) of it is exported: it was entered there by hand, or is not wanted there.
+    left_out_at = models.DateTimeField(null=True, blank=True)
+    left_out_by = models.CharField(max_length=150, blank=True, default="")
+    left_out_reason = models.TextField(blank=True, default="")
+
     #: The state in which the target showed it last, what hung on it there, [[resource, external id, operation id], …],
     #: and our clock when that was compared with what was sent.
     shown_state = models.CharField(max_length=24, blank=True, default="")

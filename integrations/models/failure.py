@@ -6,6 +6,7 @@ from django.db import models
 from integrations.failures.categories import Category
 from integrations.models.command import Command
 from integrations.models.connection import Connection
+from integrations.models.copy import Copy
 from integrations.models.delivery import Delivery
 from integrations.models.event import Event
 from integrations.models.record import Record
@@ -51,7 +52,7 @@ class Problem(Owned):
 
 
 class Failure(Owned):
-    """A classified thing that went wrong, on an event, a run, a command or a delivery."""
+    """A classified thing that went wrong, on an event, a run, a command, a delivery or an export."""
 
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="failures")
     problem = models.ForeignKey(Problem, models.PROTECT, related_name="failures")
@@ -59,6 +60,7 @@ class Failure(Owned):
     run = models.ForeignKey(Run, models.CASCADE, null=True, blank=True, related_name="failures")
     command = models.ForeignKey(Command, models.CASCADE, null=True, blank=True, related_name="failures")
     delivery = models.ForeignKey(Delivery, models.CASCADE, null=True, blank=True, related_name="failures")
+    copy = models.ForeignKey(Copy, models.CASCADE, null=True, blank=True, related_name="failures")
     record = models.ForeignKey(Record, models.SET_NULL, null=True, blank=True, related_name="failures")
     category = models.CharField(max_length=24, choices=CATEGORIES)
     code = models.CharField(max_length=160)
@@ -97,6 +99,11 @@ class Failure(Owned):
                 fields=["delivery"],
                 condition=models.Q(resolved_at__isnull=True, delivery__isnull=False),
                 name="failure_one_open_of_delivery",
+            ),
+            models.UniqueConstraint(
+                fields=["copy"],
+                condition=models.Q(resolved_at__isnull=True, copy__isnull=False),
+                name="failure_one_open_of_copy",
             ),
         ]
         indexes = [

@@ -139,4 +139,5 @@ def _refuse_flying(copy: Copy) -> None:
 def _again(copy: Copy) -> None:
     copy.round, copy.command, copy.flying = copy.round + 1, None, False
     copy.state, copy.due_at, copy.reason, copy.asked_at = CopyState.DUE, timezone.now(), "", None
+    copy.left_out_at, copy.left_out_by, copy.left_out_reason = None, "", ""
     copy.save()

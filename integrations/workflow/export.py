@@ -11,8 +11,11 @@ from django.db import transaction
 from django.db.models import Count, Min
 from django.utils import timezone
 
+from integrations.failures import grouping
+from integrations.failures.categories import Category, Fault
 from integrations.failures.outline import outline
 from integrations.journal.actor import ENGINE
+from integrations.journal.write import Entry, about, append
 from integrations.models import (
     Command,
     Connection,
@@ -21,6 +24,7 @@ from integrations.models import (
     Drift,
     DriftStatus,
     Event,
+    Lane,
     Link,
     Outcome,
     Record,
@@ -30,8 +34,9 @@ from integrations.models import (
 from integrations.providers import get_adapter
 from integrations.providers.base import Adapter
 from integrations.providers.exporting import Ask, Await, Exporter, Hold, Impossible, Made, Part
-from integrations.workflow import commands, copies, refetch
-from integrations.workflow.exporting import Standing, Step, next_step, operation_id
+from integrations.workflow import commands, copies, refetch, stuck
+from integrations.workflow.errors import Refusal
+from integrations.workflow.exporting import DIFFERS, Standing, Step, next_step, operation_id
 from integrations.workflow.rows import update_rows
 from integrations.workflow.wake import EXPORTS, after_commit
 
@@ -86,6 +91,11 @@ class Batch:
     #: What is planned, by copy: set as it goes.
     asked: list[tuple[Copy, Ask]] = field(default_factory=list)
     looks: list[tuple[Connection, str, str]] = field(default_factory=list)
+    stopped: list[tuple[Copy, Step]] = field(default_factory=list)
+    dropped: list[Command] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+    #: The records of exports that went on since they needed a person.
+    freed: set[int] = field(default_factory=set)
     missing: dict[int, int] = field(default_factory=dict)
     #: Records that are there and have to go first, with their own connections.
     to_go: dict[int, int] = field(default_factory=dict)
@@ -133,9 +143,11 @@ def plan_batch(connection: Connection) -> int:
         for copy in rows:
             _take(batch, copy, _decide(batch, copy))
         _write(batch)
-    # By itself: it waits for nobody while it holds what others wait for.
+    # By themselves: they wait for nobody while they hold what others wait for.
     copies.make_needed(batch.missing.keys(), set(batch.missing.values()))
     copies.make_due(batch.to_go.keys(), set(batch.to_go.values()))
+    _drop(batch)
+    _mark(batch)
     return len(rows)
 
 
@@ -277,9 +289,10 @@ def _standing(batch: Batch, copy: Copy) -> Standing:
     # What we did there since was not in that look.
     since = max(batch.now - FRESH, copy.exported_at or batch.now - FRESH)
     fresh = copy.compared_at is not None and copy.compared_at >= since
-    ended = f"The route was ended by {copy.route.ended_by}: {copy.route.end_reason}" if copy.route.ended_at else ""
+    refused_of = command.record_version if command and copy.flying and command.outcome == Outcome.FAILED else None
     return Standing(
-        ended=ended,
+        ended=_ended(copy),
+        outdated=refused_of is not None and refused_of < copy.record.version,
         flying=copy.flying,
         blocked=blocked,
         differs=batch.differs.get(copy.external_id, 0) if copy.external_id else 0,
@@ -287,10 +300,25 @@ def _standing(batch: Batch, copy: Copy) -> Standing:
     )
 
 
+def _ended(copy: Copy) -> str:
+    """Say why nothing more of a record is exported, "" where it goes on."""
+    if copy.left_out_at:
+        return f"Left out by {copy.left_out_by}: {copy.left_out_reason}"
+    return f"The route was ended by {copy.route.ended_by}: {copy.route.end_reason}" if copy.route.ended_at else ""
+
+
 def _take(batch: Batch, copy: Copy, step: Step) -> None:
-    copy.state, copy.reason, copy.waits_on_id, copy.asked_at = step.state, step.reason, step.waits_on, None
+    if step.code:
+        batch.stopped.append((copy, step))
+    if step.code and copy.reason != step.reason:
+        what = f"The export to {batch.connection.name} needs a person: {step.reason}"
+        batch.entries.append(about(copy.record, Lane.COMMANDS, "export.stopped", what, at=copy))
+    if step.drop and copy.command:
+        batch.dropped.append(copy.command)
+    copy.state, copy.reason, copy.waits_on_id = step.state, step.reason, step.waits_on
+    # Should what is to bring it forward be lost, it is planned again after a while.
+    copy.asked_at = batch.now if step.look or step.drop else None
     if step.look:
-        copy.asked_at = batch.now
         batch.looks.append((batch.connection, copy.resource, copy.external_id))
     if step.ask:
         batch.asked.append((copy, step.ask))
@@ -312,7 +340,47 @@ def _write(batch: Batch) -> None:
     update_rows(batch.copies, _FIELDS)
     copies.note([command for command in submitted.values() if command and command.sent_at], batch.now)
     refetch.ask(batch.looks, batch.now)
+    _note_failures(batch)
+    append(batch.entries)
     _wake(batch)
+
+
+def _note_failures(batch: Batch) -> None:
+    """Tell people of what cannot go on without them, and no more of what goes on."""
+    failed = [_failed(batch, copy, step) for copy, step in batch.stopped]
+    still = {copy.pk for copy, _ in batch.stopped}
+    gone = grouping.open_failures_of(copies=[copy.pk for copy in batch.copies if copy.pk not in still])
+    batch.freed = {failure.record_id for failure in gone if failure.record_id}
+    grouping.note(failed, gone=gone)
+
+
+def _failed(batch: Batch, copy: Copy, step: Step) -> grouping.Failed:
+    todo = (
+        "Compare both, then send ours or ignore the difference."
+        if step.code == DIFFERS
+        else f"Correct it at its source, or enter it at {batch.connection.name} by hand and leave it out here."
+    )
+    fault = Fault(Category.BUSINESS, step.code, step.reason, next_step=todo)
+    return grouping.Failed(fault, batch.connection, copy=copy, record=copy.record, resource=copy.record.kind)
+
+
+def _drop(batch: Batch) -> None:
+    """Cancel what was refused before its record changed; its export is planned anew then."""
+    for command in batch.dropped:
+        try:
+            with transaction.atomic():
+                commands.cancel(command, actor=ENGINE, reason="The record has changed since: it is exported anew")
+                Copy.objects.filter(command=command).update(command=None)
+        except Refusal as refusal:
+            log.info("A refused command was not replaced: %s", refusal)
+
+
+@transaction.atomic
+def _mark(batch: Batch) -> None:
+    """Let records be stuck while their exports need a person."""
+    ids = {copy.record_id for copy, _ in batch.stopped} | batch.freed
+    stuck.lock(ids)
+    stuck.recompute(ids)
 
 
 def _wanted(batch: Batch, copy: Copy, ask: Ask) -> commands.Wanted:

@@ -1,9 +1,13 @@
 """What becomes of an export next. Pure: no database, no clock."""
 
+import re
 from dataclasses import dataclass
 
 from integrations.models.copy import CopyState
 from integrations.providers.exporting import Ask, Await, Impossible, Nothing, Part, Plan
+
+#: The code of what was changed at the target.
+DIFFERS = "export:differs"
 
 
 @dataclass(frozen=True)
@@ -12,7 +16,8 @@ class Standing:
 
     `blocked` says why its newest command cannot go on without a person, `flying` that it is under way. `differs`
     counts the open differences between what was sent and what the target shows; `fresh` says that it was looked at
-    just now, and nothing has told of a change since. `ended` says why its route exports nothing more.
+    just now, and nothing has told of a change since. `ended` says why nothing more of it is exported: its route was
+    ended, or a person left it out. `outdated`: what was refused is not what the record says by now.
     """
 
     flying: bool = False
@@ -20,6 +25,7 @@ class Standing:
     differs: int = 0
     fresh: bool = False
     ended: str = ""
+    outdated: bool = False
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,8 @@ class Step:
     """The next state of a copy with its reason in words, and what is to be done for it.
 
     `look`: the target is asked how the object stands. `waits_on`: the id of the record that has to be there first.
+    `code` groups what needs a person by its cause, where no command of its own says so. `drop`: its refused command
+    is cancelled, because another one takes its place.
     """
 
     state: str
@@ -34,6 +42,8 @@ class Step:
     ask: Ask | None = None
     look: bool = False
     waits_on: int | None = None
+    code: str = ""
+    drop: bool = False
 
 
 def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, creates: bool, awaited: str = "") -> Step:
@@ -42,6 +52,10 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
     `creates` says that what is planned makes a new object; `awaited` is the state of the copy that it waits for. What
     is there is written over only if it was looked at just now and stands as we left it: nobody's work is undone there.
     """
+    if standing.blocked and standing.outdated and not standing.ended:
+        return Step(
+            CopyState.WAITING, f"{target} refused it as it was. It has changed since, and goes out anew.", drop=True
+        )
     if standing.blocked and (standing.flying or not standing.ended):
         return Step(CopyState.STOPPED, standing.blocked)
     if standing.flying:
@@ -51,15 +65,21 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
     if isinstance(plan, Await):
         return _wait_gone(plan.part, target, awaited) if plan.gone else _wait(plan.part, target, awaited)
     if isinstance(plan, Impossible):
-        return Step(CopyState.STOPPED, plan.reason)
+        return Step(CopyState.STOPPED, plan.reason, code=f"export:{_alike(plan.reason)}")
     if isinstance(plan, Nothing):
         return Step(CopyState.EXPORTED if part.made else CopyState.NOT_NEEDED, plan.reason)
     if not creates and standing.differs:
         fields = "1 field" if standing.differs == 1 else f"{standing.differs} fields"
-        return Step(CopyState.STOPPED, f"It was changed at {target} in {fields}: nothing is written over it. Decide.")
+        reason = f"It was changed at {target} in {fields}: nothing is written over it. Decide."
+        return Step(CopyState.STOPPED, reason, code=DIFFERS)
     if not creates and not standing.fresh:
         return Step(CopyState.WAITING, f"{target} is asked how it stands there, before anything is written.", look=True)
     return Step(CopyState.WAITING, f"{target} was asked, and has not accepted it yet.", ask=plan)
+
+
+def _alike(reason: str) -> str:
+    """Return what reasons that differ in their figures only have in common."""
+    return re.sub(r"[\d.,]*\d", "#", reason)[:120]
 
 
 def _wait(other: Part, target: str, awaited: str) -> Step:

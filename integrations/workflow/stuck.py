@@ -1,4 +1,4 @@
-"""Which records are stuck, since when, and what for: those with an open event that failed."""
+"""Which records are stuck, since when, and what for: those with an open event, command or export that failed."""
 
 from collections.abc import Iterable, Sequence
 
@@ -39,7 +39,7 @@ def lock(record_ids: Iterable[int | None]) -> None:
 
 
 def recompute(record_ids: Iterable[int]) -> None:
-    """Set or clear the stuck flags of some records from their open events and commands."""
+    """Set or clear the stuck flags of some records from their open events, commands and exports."""
     ids = set(record_ids)
     if not ids:
         return
@@ -61,7 +61,13 @@ def recompute(record_ids: Iterable[int]) -> None:
         Record.objects.filter(pk=pk).update(
             stuck_since=command.submitted_at, stuck_category=command.category, waits_for=of_command(command)
         )
-    Record.objects.filter(pk__in=ids - worst.keys() - blocked.keys(), stuck_since__isnull=False).update(
+    stopped = _stopped_exports(ids - worst.keys() - blocked.keys())
+    for pk, failure in stopped.items():
+        Record.objects.filter(pk=pk).update(
+            stuck_since=failure.at, stuck_category=failure.category, waits_for=WAITS_FOR[Category.BUSINESS]
+        )
+    free = ids - worst.keys() - blocked.keys() - stopped.keys()
+    Record.objects.filter(pk__in=free, stuck_since__isnull=False).update(
         stuck_since=None, stuck_category="", waits_for=""
     )
 
@@ -71,6 +77,12 @@ def _blocked_by_commands(ids: set[int]) -> dict[int, Command]:
     open_ones = Command.objects.filter(record_id__in=ids, state__in=(WorkState.WAITING, WorkState.PARKED))
     rows = open_ones.exclude(category="").select_related("connection").order_by("-pk")
     return {command.record_id or 0: command for command in rows}
+
+
+def _stopped_exports(ids: set[int]) -> dict[int, Failure]:
+    """Return of each record the oldest open failure of its exports."""
+    rows = Failure.objects.filter(copy__record_id__in=ids, resolved_at__isnull=True).select_related("copy")
+    return {failure.copy.record_id: failure for failure in rows.order_by("-pk") if failure.copy}
 
 
 def of_command(command: Command) -> str:

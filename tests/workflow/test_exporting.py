@@ -77,7 +77,22 @@ def test_what_waits_for_another_record_to_go_says_so(awaited: str, words: str) -
 def test_what_is_there_and_needs_nothing_is_exported_and_what_never_goes_there_is_not() -> None:
     assert step(Nothing(), part=THERE).state == CopyState.EXPORTED
     assert step(Nothing("A draft")) == Step(CopyState.NOT_NEEDED, "A draft")
-    assert step(Impossible("Negative")) == Step(CopyState.STOPPED, "Negative")
+    assert step(Impossible("Negative")) == Step(CopyState.STOPPED, "Negative", code="export:Negative")
+
+
+def test_what_cannot_go_there_is_grouped_whatever_its_figures() -> None:
+    first, second = step(Impossible("Total is -1,200.00 KWD")), step(Impossible("Total is -7 KWD"))
+
+    assert first.code == second.code == "export:Total is -# KWD"
+
+
+def test_what_was_refused_goes_out_anew_once_its_record_has_changed() -> None:
+    refused = Standing(flying=True, blocked="Create invoice: the name is taken", outdated=True)
+
+    found = step(CREATE, refused)
+
+    assert (found.state, found.drop) == (CopyState.WAITING, True)
+    assert step(CREATE, Standing(flying=True, blocked="Taken")).state == CopyState.STOPPED
 
 
 def test_an_operation_id_names_the_version_and_fits_the_shortest_field() -> None:

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 #: Characters of an answer that are kept, and bytes of it that are read at all.
 KEPT, READ = 1000, 64 * 1024
-#: Requests at once to one receiver.
+#: Requests at once for one subscription.
 AT_ONCE = 64
 #: The headers that all deliveries have alike, and the one that proves who we are.
 HEADERS = (("content-type", "application/json"), ("user-agent", "integration-console"))
@@ -40,6 +40,7 @@ class Letter:
     """One delivery on its way. `keys` are (version, key) of the secrets that sign it."""
 
     number: int
+    subscription: int
     url: str
     uid: str
     body: bytes
@@ -48,7 +49,10 @@ class Letter:
 
 @dataclass
 class Posted:
-    """What became of a letter: a status, or `problem` says why none came. `forbidden`: it never left."""
+    """What became of a letter: a status, or `problem` says why none came. `forbidden`: it never left.
+
+    `unsent`: neither did it, but it may later.
+    """
 
     number: int
     stamp: int
@@ -61,6 +65,7 @@ class Posted:
     problem: str = ""
     timed_out: bool = False
     forbidden: bool = False
+    unsent: bool = False
 
     def header(self, name: str) -> str:
         """Return a header of the answer, "" where it has none."""
@@ -135,7 +140,8 @@ class Post:
         self._loop = asyncio.new_event_loop()
         self._network = CheckedNetwork()
         self._kept = KeptConnections(self._network)
-        self._rooms: dict[str, asyncio.Semaphore] = {}
+        self._rooms: dict[int, asyncio.Semaphore] = {}
+        self._ends = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, name="post", daemon=True)
 
@@ -155,6 +161,10 @@ class Post:
         """Begin to post some letters; each comes back by `answers`."""
         self.under_way += len(letters)
         self._loop.call_soon_threadsafe(self._begin, letters)
+
+    def begin_no_more(self) -> None:
+        """Let what has left come back; what still waits for another comes back unsent."""
+        self._ends = True
 
     def answers(self, *, first: float, more: float) -> list[Posted]:
         """Wait up to `first` seconds for an answer, then gather others for `more` seconds; none when none came."""
@@ -187,17 +197,16 @@ class Post:
         await self._kept.aclose()
 
     async def _post(self, letter: Letter) -> None:
-        async with self._room_at(letter.url):
+        # By subscription and not by host: many tenants may have their receivers at one.
+        async with self._rooms.setdefault(letter.subscription, asyncio.Semaphore(AT_ONCE)):
             self._answers.put(await self._try(letter))
-
-    def _room_at(self, url: str) -> asyncio.Semaphore:
-        """Return what keeps us from more than `AT_ONCE` requests to one receiver."""
-        return self._rooms.setdefault(urlsplit(url).netloc, asyncio.Semaphore(AT_ONCE))
 
     async def _try(self, letter: Letter) -> Posted:
         """Post one letter; whatever happens, something comes back."""
         now = datetime.now(UTC)
-        posted = Posted(letter.number, int(now.timestamp()), now)
+        posted = Posted(letter.number, int(now.timestamp()), now, unsent=self._ends)
+        if posted.unsent:
+            return posted
         if not letter.keys:
             # A body without a signature is one that anybody could have sent.
             posted.problem, posted.forbidden = "Its signing secret cannot be opened, so nothing was sent", True

@@ -33,6 +33,8 @@ LOOSE = (WorkState.READY, WorkState.WAITING)
 #: What an end dismisses.
 OPEN = (*LOOSE, WorkState.HELD, WorkState.PARKED)
 LONGEST_NAME = 80
+#: Subscriptions of a tenant in one environment that are not ended. Each change is written once for each of them.
+MOST = 50
 
 
 class BadSubscription(Exception):
@@ -47,7 +49,11 @@ class BadSubscription(Exception):
 def make(
     tenant: Tenant, *, environment: str, name: str, url: str, topics: Sequence[str], actor: Actor, reason: str = ""
 ) -> tuple[Subscription, str]:
-    """Make a subscription; return it with its secret, which nothing shows again. Raises `BadSubscription`."""
+    """Make a subscription; return it with its secret, which nothing shows again.
+
+    Raises `BadSubscription`, and `Refusal` where the tenant has as many as it may.
+    """
+    _ask_room(tenant, environment)
     made = Subscription(tenant=tenant, environment=environment, created_by=actor.name)
     _fill(made, name, url, topics)
     history.save(made, actor=actor, reason=reason or "Made")
@@ -77,6 +83,16 @@ def change(
     summary = f"{actor.name} changed the subscription {held.name}: {', '.join(titles)}"
     _note(held, "changed", summary, actor, reason, {"changes": changes})
     return titles
+
+
+def _ask_room(tenant: Tenant, environment: str) -> None:
+    """Raise `Refusal` where there is no room for another; who asks at the same time waits."""
+    Tenant.objects.select_for_update(no_key=True).get(pk=tenant.pk)
+    if Subscription.objects.filter(tenant=tenant, environment=environment, ended_at__isnull=True).count() >= MOST:
+        raise Refusal(
+            f"There are {MOST} subscriptions in {environment} already, as many as there may be. "
+            "End one that is no longer needed, or let one of them take more topics."
+        )
 
 
 def _fill(held: Subscription, name: str, url: str, topics: Sequence[str]) -> None:

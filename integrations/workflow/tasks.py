@@ -60,10 +60,7 @@ def send_commands() -> None:
 @shared_task(name=wake.DELIVERIES)
 def send_deliveries() -> None:
     """Send deliveries until none is due, or hand over after a turn."""
-    end = monotonic() + TURN
     outbox.send_due(seconds=TURN)
-    if monotonic() >= end:
-        wake.send(wake.DELIVERIES)
 
 
 @shared_task(name=wake.EXPORTS)

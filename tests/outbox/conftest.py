@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from integrations.configuration import subscriptions
-from integrations.models import Cause, Connection, Delivery, Record, Subscription
+from integrations.models import Cause, Connection, Delivery, Record, Subscription, Tenant
 from integrations.workflow import messages, outbox
 from integrations.workflow.belief import transition
 from tests import receiver as receivers
@@ -41,9 +41,16 @@ class Subscribed:
 def subscribe(connection: Connection, receiver: receivers.Receiver) -> Callable[..., Subscribed]:
     """Return a factory of subscriptions to the receiver, for everything if nothing else is said."""
 
-    def make(name: str = "Warehouse", *, topics: tuple[str, ...] = ("*",), url: str = "", **fields: Any) -> Subscribed:
+    def make(
+        name: str = "Warehouse",
+        *,
+        topics: tuple[str, ...] = ("*",),
+        url: str = "",
+        tenant: Tenant | None = None,
+        **fields: Any,
+    ) -> Subscribed:
         given: dict[str, Any] = {"environment": "test", "name": name, "url": url or receiver.url, "topics": topics}
-        return Subscribed(*subscriptions.make(connection.tenant, actor=TESTER, **(given | fields)))
+        return Subscribed(*subscriptions.make(tenant or connection.tenant, actor=TESTER, **(given | fields)))
 
     return make
 
@@ -52,10 +59,13 @@ def subscribe(connection: Connection, receiver: receivers.Receiver) -> Callable[
 def change(make_record: Callable[..., Record]) -> Callable[..., Record]:
     """Return what moves a record on by a transition, as the writers of transitions do; a new one without `record`."""
 
-    def move(record: Record | None = None, *, state: str = "open", **fields: Any) -> Record:
+    def move(
+        record: Record | None = None, *, state: str = "open", on: Connection | None = None, **fields: Any
+    ) -> Record:
         now, before = timezone.now(), record.state if record else ""
         if record is None:
-            record = make_record("invoice", state=state, data={"number": "F-1", "total": 4_812_50, "currency": "EUR"})
+            data = {"number": "F-1", "total": 4_812_50, "currency": "EUR"}
+            record = make_record("invoice", state=state, data=data, on=on)
         else:
             record.version += 1
         changes = [] if before == state else [("state", before, state)]

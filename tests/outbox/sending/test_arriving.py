@@ -8,6 +8,7 @@ import pytest
 from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from integrations.boundary import posting
 from integrations.configuration import subscriptions
 from integrations.models import Delivery, DeliveryAttempt, JournalEntry, SigningSecret
 from integrations.workflow import redeliver, tasks, wake
@@ -161,7 +162,10 @@ def test_a_parked_message_keeps_back_the_younger_ones_until_somebody_decides(
     assert states() == ["dismissed", "done"]
 
 
-def test_a_slow_receiver_does_not_hold_up_another(receiver: Receiver, subscribe: Subscribe, change: Change) -> None:
+def test_a_slow_receiver_does_not_hold_up_another_at_its_host(
+    receiver: Receiver, subscribe: Subscribe, change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(posting, "AT_ONCE", 1)
     fast_came = threading.Event()
 
     def answer(got: Got) -> Answer:

@@ -166,7 +166,7 @@ def test_an_answer_that_cannot_be_kept_is_the_failed_try_of_its_delivery_alone(
     posted[1].answer = "refused by PostgreSQL: \x00"
     posted[3].headers = [(b"content-type", None)]  # type: ignore[list-item]  # what nobody foresees
 
-    receipts.settle([(claims.done(each.number), each) for each in posted], claims.owner)
+    receipts.settle([(claims.done(each), each) for each in posted], claims.owner)
 
     assert states() == ["done", "waiting", "done", "waiting", "done"]
     assert set(Delivery.objects.filter(state="waiting").values_list("problem", "tries")) == {

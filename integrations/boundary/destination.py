@@ -5,15 +5,15 @@ databases, admin pages, and the cloud's metadata, which hands out credentials.
 """
 
 import asyncio
-import socket
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore
 from django.conf import settings
+
+from integrations.boundary.lookups import LOOKUPS
 
 #: Seconds that a page waits for a name to be found; the address is checked again at each sending anyway.
 LOOKUP_SECONDS = 3.0
@@ -25,8 +25,6 @@ SET_ASIDE = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1:
 #: IPv4 written into IPv6 by translators (RFC 6052, section 2.1) and of old: the last 32 bits.
 TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::/96"))
 
-_lookups = ThreadPoolExecutor(max_workers=4, thread_name_prefix="lookup")
-
 Address = IPv4Address | IPv6Address
 
 
@@ -34,15 +32,18 @@ class ForbiddenDestination(Exception):
     """Deliveries may not go there; the text says why."""
 
 
-def check(url: str, *, environment: str) -> str:
-    """Return a subscription's address as it is kept; raises `ForbiddenDestination` with words for its author."""
+def check(url: str, *, environment: str, asker: int = 0) -> str:
+    """Return a subscription's address as it is kept; raises `ForbiddenDestination` with words for its author.
+
+    `asker` is the tenant among whose lookups this one counts.
+    """
     cleaned = url.strip()
     parts = _parts(cleaned)
     if parts.scheme == "http" and environment == "live" and not settings.OUTBOX_ALLOW_PRIVATE:
         raise ForbiddenDestination("In live, deliveries go by https only.")
     host = parts.hostname or ""
     try:
-        found = _lookups.submit(_look_up, host, port_of(parts)).result(LOOKUP_SECONDS)
+        found = LOOKUPS.ask(host, asker=asker).result(LOOKUP_SECONDS)
     except TimeoutError:
         return cleaned
     except OSError:
@@ -72,10 +73,6 @@ def _parts(url: str) -> SplitResult:
 
 def port_of(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _look_up(host: str, port: int) -> list[str]:
-    return [str(row[4][0]) for row in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
 
 
 def choose(host: str, found: Iterable[str]) -> str:
@@ -119,12 +116,13 @@ def _meant(address: Address) -> Address:
 
 
 class CheckedNetwork(httpcore.AsyncNetworkBackend):
-    """Looks a name up once, checks what it found, and connects to just that.
+    """Looks a name up once for a tenant, checks what it found, and connects to just that.
 
     The connection keeps the name: TLS proves it and `Host` says it, and no second lookup can answer otherwise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tenant: int) -> None:
+        self._tenant = tenant
         self._inner = httpcore.AnyIOBackend()
         #: The addresses that names led to at the newest connection.
         self.chosen: dict[str, str] = {}
@@ -138,10 +136,13 @@ class CheckedNetwork(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            rows = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            async with asyncio.timeout(timeout):
+                found = await asyncio.wrap_future(LOOKUPS.ask(host, asker=self._tenant))
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"{host} takes too long to be looked up") from error
         except OSError as error:
             raise httpcore.ConnectError(f"There is no address for {host}") from error
-        address = choose(host, (str(row[4][0]) for row in rows))
+        address = choose(host, found)
         self.chosen[host] = address
         return await self._inner.connect_tcp(
             address, port, timeout=timeout, local_address=local_address, socket_options=socket_options

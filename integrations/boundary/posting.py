@@ -40,6 +40,7 @@ class Letter:
     """One delivery on its way. `keys` are (version, key) of the secrets that sign it."""
 
     number: int
+    tenant: int
     subscription: int
     url: str
     uid: str
@@ -85,14 +86,14 @@ def headers_of(letter: Letter, stamp: int) -> list[tuple[str, str]]:
 
 
 class KeptConnections:
-    """Connections to receivers that are used again.
+    """Connections to receivers of one tenant that are used again.
 
     One a request, the one used last first. httpcore's own pool looks at every connection for every request, which
     takes most of the time once a hundred are open.
     """
 
-    def __init__(self, network: httpcore.AsyncNetworkBackend) -> None:
-        self._network = network
+    def __init__(self, tenant: int) -> None:
+        self.network = CheckedNetwork(tenant)
         self._idle: dict[str, list[httpcore.AsyncHTTPConnection]] = {}
 
     @asynccontextmanager
@@ -120,7 +121,7 @@ class KeptConnections:
                 return connection
             await connection.aclose()
         return httpcore.AsyncHTTPConnection(
-            origin, ssl_context=_tls(), keepalive_expiry=KEPT_SECONDS, network_backend=self._network
+            origin, ssl_context=_tls(), keepalive_expiry=KEPT_SECONDS, network_backend=self.network
         )
 
     async def aclose(self) -> None:
@@ -138,8 +139,7 @@ class Post:
         self.under_way = 0
         self._answers: queue.SimpleQueue[Posted] = queue.SimpleQueue()
         self._loop = asyncio.new_event_loop()
-        self._network = CheckedNetwork()
-        self._kept = KeptConnections(self._network)
+        self._kept: dict[int, KeptConnections] = {}
         self._rooms: dict[int, asyncio.Semaphore] = {}
         self._ends = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -194,7 +194,8 @@ class Post:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._kept.aclose()
+        for kept in self._kept.values():
+            await kept.aclose()
 
     async def _post(self, letter: Letter) -> None:
         # By subscription and not by host: many tenants may have their receivers at one.
@@ -242,7 +243,8 @@ class Post:
             content=letter.body,
             extensions={"timeout": {"connect": CONNECT_SECONDS}},
         )
-        async with self._kept.exchange(request) as answer:
+        kept = self._kept.get(letter.tenant) or self._kept.setdefault(letter.tenant, KeptConnections(letter.tenant))
+        async with kept.exchange(request) as answer:
             body, size = [], 0
             async for part in answer.aiter_stream():
                 body.append(part)
@@ -252,7 +254,7 @@ class Post:
             posted.answer = b"".join(body).decode("utf-8", "replace").replace("\x00", "")[:KEPT]
             posted.headers = answer.headers
             posted.status = answer.status
-        posted.address = self._network.chosen.get(url.host.decode(), "")
+        posted.address = kept.network.chosen.get(url.host.decode(), "")
 
 
 def _words(error: Exception) -> str:

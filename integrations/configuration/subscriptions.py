@@ -109,7 +109,7 @@ def _fill(held: Subscription, name: str, url: str, topics: Sequence[str]) -> Non
     if unknown or not held.topics:
         faults["topics"] = f"There is no topic {unknown[0]}." if unknown else "Choose at least one topic."
     try:
-        held.url = destination.check(url, environment=held.environment)
+        held.url = destination.check(url, environment=held.environment, asker=held.tenant_id)
     except destination.ForbiddenDestination as error:
         faults["url"] = str(error)
     if faults:

@@ -236,7 +236,8 @@ class Claims:
     def _letter(self, row: Sequence[Any], keys: list[tuple[int, bytes]]) -> Letter:
         sent = Sent._make((*row, " ".join(str(version) for version, _ in keys)))
         self.sent[sent.pk], self._since[sent.pk] = sent, monotonic()
-        return Letter(sent.pk, sent.subscription_id, sent.url, sent.uid, body_of(sent.topic, sent.at, sent.data), keys)
+        body = body_of(sent.topic, sent.at, sent.data)
+        return Letter(sent.pk, sent.tenant_id, sent.subscription_id, sent.url, sent.uid, body, keys)
 
     def _secrets(self, subscriptions: Iterable[int]) -> dict[int, list[tuple[int, bytes]]]:
         """Return (version, key) of the secrets that sign for some subscriptions, the newest first."""

@@ -9,7 +9,7 @@ import pytest
 
 from integrations.boundary import destination
 from integrations.boundary.destination import ForbiddenDestination, check, choose, why_not
-from integrations.models import Delivery, Record
+from integrations.models import Connection, Delivery, Record
 from tests.outbox.conftest import Subscribed, change, receiver, send, subscribe
 from tests.receiver import Receiver
 
@@ -84,7 +84,7 @@ def test_whatever_the_spelling_nothing_inside_is_kept(url: str) -> None:
     [
         "", "warehouse", "//example.com", "ftp://example.com", "file:///etc/passwd", "gopher://example.com",
         "https://", "https://me:pw@example.com/", "https://example.com/#part", "https://exa mple.com/",
-        "https://ex\u00e4mple.com/", "https://example.com:99999/", "https://example.com/" + "a" * 500, "https://[::1",
+        "https://ex\u00e4mple.com/", "https://example.com:99999/", "https://example.com/" + "a" * 500, "https://[::1", "https://example..com/",
     ],
 )  # fmt: skip
 def test_what_is_no_address_is_refused(url: str) -> None:
@@ -154,6 +154,41 @@ def test_what_was_checked_is_what_is_connected_to(
 
     assert asked == ["warehouse.example"]
     assert receiver.got[0].headers["host"].startswith("warehouse.example:")
+
+
+def test_names_that_hang_hold_up_no_other_tenant(
+    receiver: Receiver,
+    subscribe: Callable[..., Subscribed],
+    change: Callable[..., Record],
+    other_connection: Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Any,
+) -> None:
+    """A lookup cannot be ended: each that hangs keeps a thread for as long as the name's own servers like."""
+    settings.OUTBOX_ALLOW_PRIVATE = True
+    over = threading.Event()
+
+    def look_up(host: str, *_: Any, **__: Any) -> list[Any]:
+        if host.startswith("hangs"):
+            over.wait(10)
+            raise socket.gaierror(-3, "Temporary failure in name resolution")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))]
+
+    for number in range(40):
+        made = subscribe(f"Hangs {number}")
+        type(made.row).objects.filter(pk=made.row.pk).update(url=f"http://hangs-{number}.example/")
+    change()
+    healthy = subscribe("Healthy", tenant=other_connection.tenant)
+    type(healthy.row).objects.filter(pk=healthy.row.pk).update(url=receiver.url.replace("127.0.0.1", "healthy.example"))
+    change(on=other_connection)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    send()
+    over.set()
+
+    assert Delivery.objects.get(subscription=healthy.row).state == "done"
+    hung = Delivery.objects.exclude(subscription=healthy.row)
+    assert set(hung.values_list("state", "category")) == {("waiting", "timeout")}
 
 
 def test_a_name_that_takes_long_to_find_does_not_hold_up_the_page(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,12 @@ from integrations.boundary.lookups import LOOKUPS
 LOOKUP_SECONDS = 3.0
 LONGEST = 500
 #: Answers of a cloud about the machine itself, also where they stand outside of the private ranges (Azure's).
-METADATA = frozenset({"169.254.169.254", "fd00:ec2::254", "168.63.129.16", "100.100.100.200", "192.0.0.192"})
+METADATA = frozenset(
+    {
+        "169.254.169.254", "fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "168.63.129.16", "100.100.100.200",
+        "192.0.0.192",
+    }
+)  # fmt: skip
 #: Set aside as well, which Python's own table does not say in every version (IANA's registries of special addresses).
 SET_ASIDE = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "fec0::/10", "5f00::/16")))
 #: IPv4 written into IPv6 by translators (RFC 6052, section 2.1) and of old: the last 32 bits.
@@ -84,7 +89,8 @@ def choose(host: str, found: Iterable[str]) -> str:
     for address in addresses:
         refused = why_not(address)
         if refused:
-            raise ForbiddenDestination(f"{host} leads to {address}, {refused}. Deliveries do not go there.")
+            # Not where: whoever writes names would be told our network by and by.
+            raise ForbiddenDestination(f"{host} leads to an address {refused}. Deliveries do not go there.")
     if not addresses:
         raise ForbiddenDestination(f"There is no address for {host}.")
     return addresses[0]

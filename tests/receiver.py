@@ -60,7 +60,9 @@ def running() -> Iterator[Receiver]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
+            body = self.rfile.read(length := int(self.headers["content-length"]))
+            if len(body) < length:
+                return  # Whoever asked died on the way.
             got = Got(self.path, {name.lower(): value for name, value in self.headers.items()}, body)
             receiver.got.append(got)
             answer = receiver.answer(got)

@@ -270,14 +270,11 @@ def _decide(batch: Batch, copy: Copy) -> Step:
 
 
 def _hurry(batch: Batch, plan: Await, awaited: Copy | None) -> None:
-    """Have what is waited for planned, where nothing else would: it is to come, or it stands there and has to go.
-
-    What an ended route has left there stays as it is, however often it were planned.
-    """
+    """Have what is waited for planned, where nothing else would: it is to come, or it stands there and has to go."""
     other = batch.records[plan.part.record_id]
     if awaited is None:
         batch.missing[other.pk] = other.connection_id
-    elif plan.gone and awaited.state == CopyState.EXPORTED and awaited.route.ended_at is None:
+    elif plan.gone and awaited.state == CopyState.EXPORTED:
         batch.to_go[other.pk] = other.connection_id
 
 

@@ -45,7 +45,7 @@ def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[st
         "steps": telling.steps(command, tries[0].attempt if tries else None),
         "tries": tries,
         "earlier": count - len(tries),
-        "content": content_of(command, kind, adapter, personal=revealed or may("see_personal")),
+        "content": content_of(command.content, kind, adapter, personal=revealed or may("see_personal")),
         "acts": offered,
         "refused": [act for act in offered if act.why_not],
         "who_may": acts.who_may(command, may),
@@ -68,9 +68,9 @@ def sensitive(kind: str, adapter: Adapter) -> frozenset[str]:
     return adapter.sensitive_fields | ours
 
 
-def content_of(command: Command, kind: str, adapter: Adapter, *, personal: bool) -> list[tuple[str, str]]:
-    """Return what was committed, as (field, value) in words."""
-    content = command.content if isinstance(command.content, dict) else {}
+def content_of(asked: Any, kind: str, adapter: Adapter, *, personal: bool) -> list[tuple[str, str]]:
+    """Return what a command is committed with, as (field, value) in words."""
+    content = asked if isinstance(asked, dict) else {}
     clean = content if personal else redact(content, sensitive(kind, adapter))
     currency = content.get("currency")
     shown = partial(_shown, kind, currency if isinstance(currency, str) else "")

@@ -1,6 +1,7 @@
 """Settling differences, asking for a check, cancelling one, and the report for finance."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -9,16 +10,20 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 
+from console import newest
 from console.access import in_space, require
 from console.audit.asking import bounds, reach
 from console.audit.download import download
+from console.commands import page as commands
 from console.context import may_here, where
 from console.drift import listing
+from console.drift.showing import Group, Sending
 from console.drift.views import find_check
 from console.questions import GET_OR_POST, Question, ask, reason_of
 from console.wording import count
 from integrations.models import Drift, DriftStatus
-from integrations.reconciliation import report, resolve
+from integrations.providers import get_adapter
+from integrations.reconciliation import pushing, report, resolve
 from integrations.reconciliation.check import check_connection
 from integrations.workflow import runs
 from integrations.workflow.errors import Refusal
@@ -59,11 +64,32 @@ def push(request: Any) -> HttpResponse:
     return _settle(
         request,
         needs=("settle_drift", "command"),
-        do=resolve.push,
+        do=partial(resolve.push, shown=_digests(request)),
         verb="Send ours for",
-        text="Ours is written over theirs by a command. What is void or deleted there is made there anew.",
+        text=(
+            "This goes out, once a look there finds just what stands here. Otherwise nothing is sent, and what differs "
+            "by then is shown."
+        ),
         said="Ours is on its way for",
+        sending=True,
     )
+
+
+def _digests(request: Any) -> dict[int, str]:
+    """Return what was shown to go out, by copy."""
+    told = (value.partition(":") for value in request.POST.getlist("shown"))
+    return {newest.id_of(copy): digest for copy, _, digest in told}
+
+
+def _add_what_goes_out(groups: list[Group], drifts: list[Drift]) -> list[tuple[str, str]]:
+    """Show with each record what sending ours asks for; return the marks for the form. Raises `Refusal`."""
+    sending = {each.drifts[0].pk: each for each in pushing.outgoing(drifts)}
+    for group in groups:
+        each = sending[group.head.pk]
+        record, adapter = each.copy.record, get_adapter(group.connection.provider)
+        content = commands.content_of(each.content, record.kind, adapter, personal=group.personal)
+        group.sending = Sending(each.said, content, f"{each.copy.pk}:{each.digest}", each.refused)
+    return [("shown", group.sending.mark) for group in groups if group.sending]
 
 
 def _settle(
@@ -74,6 +100,7 @@ def _settle(
     text: str,
     said: str,
     needs: tuple[str, ...] = ("settle_drift",),
+    sending: bool = False,
 ) -> HttpResponse:
     chosen = _chosen(request, needs)
     back = reverse("drift", args=request.space.args)
@@ -86,6 +113,11 @@ def _settle(
         return redirect(back)
     how_many = count(len(still_open), "difference")
     groups = listing.groups(still_open, personal=where(request.user, request.space, "see_personal"))
+    try:
+        marks = _add_what_goes_out(groups, still_open) if sending else []
+    except Refusal as refusal:
+        messages.warning(request, str(refusal))
+        return redirect(back)
     question = Question(
         question=f"{verb} {how_many}?",
         text=text,
@@ -97,8 +129,8 @@ def _settle(
         more={
             "groups": groups,
             "accepting": do is resolve.accept,
-            "pushing": do is resolve.push,
-            "hidden": [("row", each.pk) for each in still_open],
+            "pushing": sending,
+            "hidden": [*(("row", each.pk) for each in still_open), *marks],
             "unusual": sum(line.unusual for group in groups for line in group.lines),
             "stuck": sum(bool(group.record and group.record.stuck_since) for group in groups),
         },

@@ -63,6 +63,19 @@ class Line:
         return not kind.can_become(str(self.drift.ours), str(self.drift.theirs))
 
 
+@dataclass(frozen=True)
+class Sending:
+    """What would go out for ours to stand there again: in words, as (field, value), and by its mark in the form.
+
+    `refused` says why nothing would.
+    """
+
+    said: str
+    content: list[tuple[str, str]]
+    mark: str
+    refused: str = ""
+
+
 @dataclass
 class Group:
     """One object that differs, with its rows."""
@@ -70,6 +83,7 @@ class Group:
     head: Drift
     personal: bool
     rows: list[Drift] = field(default_factory=list)
+    sending: Sending | None = None
 
     def add(self, drift: Drift) -> None:
         """Take in one more row of the object."""

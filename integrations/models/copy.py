@@ -67,6 +67,10 @@ class Copy(Owned):
     shown_state = models.CharField(max_length=24, blank=True, default="")
     held_by: Any = models.JSONField(default=list, blank=True)
     compared_at = models.DateTimeField(null=True, blank=True)
+    #: What a person decided to send over theirs, until it goes out: {"plan", "at", "fields", "drifts"}; {} for nothing.
+    push: Any = models.JSONField(default=dict, blank=True)
+    #: What was ignored and stands there otherwise: {field: {"ours": …, "theirs": …}}.
+    kept: Any = models.JSONField(default=dict, blank=True)
 
     objects = CopyQuerySet.as_manager()
 

@@ -38,6 +38,7 @@ class Part:
     `data` is canonical. `source_id` is its id at its own provider, `external_id` that of its object here, "" where
     there is none. `made` is what was accepted of it here, by action. `shown_state` is the product state in which it
     was last seen here, and `holds` what hung on it then. `namesake`: an older record of its kind has the same label.
+    `under_way`: something is to be done for it here yet, or being done.
     """
 
     record_id: int
@@ -52,6 +53,7 @@ class Part:
     shown_state: str = ""
     holds: tuple[Hold, ...] = ()
     namesake: bool = False
+    under_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,14 @@ Plan = Ask | Await | Nothing | Impossible
 
 @dataclass(frozen=True)
 class Expected:
-    """How the provider is to show the object after what was made: one of some product states, and these fields."""
+    """How the provider is to show the object: one of some product states, and these fields, as they were sent.
+
+    `now` holds what is to be in those fields by what the record says now, as far as that can be told.
+    """
 
     states: frozenset[str]
     fields: Mapping[str, Any]
+    now: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Exporter(Protocol):

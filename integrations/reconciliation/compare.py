@@ -34,10 +34,15 @@ class Comparison:
     kind: str
     differences: tuple[Difference, ...]
     fields: int
+    note: str = ""
 
     @property
     def summary(self) -> str:
-        """Say the finding."""
+        """Say the finding, and what follows from it."""
+        return f"{self._finding}. {self.note}" if self.note else self._finding
+
+    @property
+    def _finding(self) -> str:
         where = f"Checked at {self.connection.name}"
         if any(d.field == EXISTENCE for d in self.differences):
             ours = self.differences[0].ours

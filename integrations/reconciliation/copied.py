@@ -1,34 +1,40 @@
-"""Compare what a target shows of an exported record with what was sent there; belief stays out of it."""
+"""Compare what a target shows of an exported record with what was sent there and what it says now.
 
-from collections.abc import Iterable, Sequence
+Belief stays out of it: a record follows the connection that it came from.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q
 
-from integrations.canonical import DELETED
 from integrations.models import Connection, Copy, CopyState, Record
 from integrations.models.drift import EXISTENCE
 from integrations.providers import get_adapter
-from integrations.providers.base import Adapter
 from integrations.providers.exporting import Expected, Hold, Made, Part
 from integrations.reconciliation.compare import Comparison, Difference
+from integrations.workflow import export, ours
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 from integrations.workflow.wake import EXPORTS, after_commit
 
-_FIELDS = ("state", "due_at", "shown_state", "held_by", "compared_at")
+_FIELDS = ("state", "due_at", "shown_state", "held_by", "compared_at", "push")
+_NOT_SENT = "Ours was not sent: it stands there otherwise than what was decided on"
 
 
 @dataclass
 class Copies:
-    """The copies of which a batch of evidence shows something."""
+    """The copies of which a batch of evidence shows something, with what is known of them by connection."""
 
+    now: datetime | None = None
     by_object: dict[tuple[int, str, str], Copy] = field(default_factory=dict)
+    known: dict[int, export.Batch] = field(default_factory=dict)
     seen: dict[int, Copy] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, reads: Iterable[Read]) -> "Copies":
+    def load(cls, reads: Iterable[Read], connections: Mapping[int, Connection], now: datetime) -> "Copies":
         """Lock the copies of the objects that are shown; call with their records locked."""
         wanted: dict[int, set[str]] = {}
         for read in reads:
@@ -38,33 +44,48 @@ class Copies:
         of = Q()
         for connection_id, external_ids in wanted.items():
             of |= Q(connection_id=connection_id, external_id__in=external_ids)
-        rows = Copy.objects.filter(of).order_by("pk").select_for_update(no_key=True)
-        return cls({(copy.connection_id, copy.resource, copy.external_id): copy for copy in rows})
+        locked = Copy.objects.filter(of).order_by("pk").select_for_update(of=("self",), no_key=True)
+        rows = list(locked.select_related("record"))
+        found = cls(now, {(copy.connection_id, copy.resource, copy.external_id): copy for copy in rows})
+        for pk in {copy.connection_id for copy in rows}:
+            batch = export.load(connections[pk], [copy for copy in rows if copy.connection_id == pk], now)
+            if batch is not None:
+                found.known[pk] = batch
+        return found
 
     def compare(self, read: Read, record: Record, connection: Connection) -> Comparison | None:
-        """Return how the target differs from what was sent; None where that cannot be told from this evidence.
+        """Return how the target differs from what was sent and what the record says now.
 
-        It cannot while a command is under way, by a look that began before the newest one was accepted, nor by one
-        that is older than the look that was compared last.
+        None where that cannot be told from this evidence: while a command is under way, by a look that began before
+        the newest one was accepted, before a person decided to send ours, or before the look that was compared last;
+        and where ours goes over just these differences by now.
         """
         copy, asked_at = self.by_object.get(read.key), read.event.asked_at
         if copy is None or copy.flying or read.candidate is None or asked_at is None or read.event.run_id is None:
             return None
-        if any(at and asked_at < at for at in (copy.exported_at, copy.compared_at)):
+        if any(at and asked_at < at for at in (copy.exported_at, copy.compared_at, _decided_at(copy))):
             return None
-        adapter = get_adapter(connection.provider)
-        expected = expected_of(adapter, copy, record)
-        if adapter.exporter is None or expected is None:
+        batch = self.known.get(copy.connection_id)
+        expected = batch.exporter.expected(export.part_of(batch, record)) if batch else None
+        if batch is None or expected is None:
             return None
-        self._note(copy, read.candidate.state, adapter.exporter.holds(read.obj or {}), asked_at)
-        return _compare(read, record, connection, expected)
+        found = _differences(read, record, expected)
+        self._note(copy, read.candidate.state, batch.exporter.holds(read.obj or {}), asked_at)
+        note = ""
+        if copy.push:
+            if ours.is_over(copy, {each.field: each.theirs for each in found}):
+                return None
+            note = _NOT_SENT
+            ours.reopen(copy.push["drifts"])
+            copy.push = {}
+        return Comparison(read.event, connection, record, record.kind, found, len(expected.fields) + 1, note)
 
     def _note(self, copy: Copy, state: str, holds: Sequence[Hold], at: datetime) -> None:
         copy.shown_state, copy.compared_at = state, at
         copy.held_by = [[hold.resource, hold.external_id, hold.operation_id] for hold in holds]
         waits = copy.asked_at is not None and copy.state == CopyState.WAITING
         if waits or copy.state == CopyState.STOPPED:
-            copy.state, copy.due_at = CopyState.DUE, at
+            copy.state, copy.due_at = CopyState.DUE, self.now or at
         self.seen[copy.pk] = copy
 
     def write(self) -> None:
@@ -75,31 +96,37 @@ class Copies:
             after_commit(EXPORTS)
 
 
-def expected_of(adapter: Adapter, copy: Copy, record: Record) -> Expected | None:
-    """Return how the target is to show a copy by what was made of it; None where nothing was."""
-    if adapter.exporter is None:
-        return None
+def _decided_at(copy: Copy) -> datetime | None:
+    return datetime.fromisoformat(copy.push["at"]) if copy.push else None
+
+
+def exported_fields(copy: Copy, record: Record) -> Iterable[str]:
+    """Return the fields of a record that stand at the target by what was made of it."""
+    exporter = get_adapter(copy.connection.provider).exporter
     made = {action: Made(told["external_id"], told["content"]) for action, told in copy.made.items()}
-    return adapter.exporter.expected(
-        Part(record.pk, record.kind, record.state, record.data, record.label, external_id=copy.external_id, made=made)
+    part = Part(record.pk, record.kind, record.state, record.data, record.label, made=made)
+    expected = exporter.expected(part) if exporter else None
+    return expected.fields if expected else ()
+
+
+def _differences(read: Read, record: Record, expected: Expected) -> tuple[Difference, ...]:
+    """Return what differs. What was sent and is still there only lags behind what the record says now."""
+    assert read.candidate
+    theirs = read.candidate.state
+    mine = record.state if record.state in expected.states else min(expected.states)
+    if read.event.deleted:
+        return () if expected.states & ours.GONE else (Difference(EXISTENCE, "present", "absent"),)
+    found = () if theirs in expected.states else (Difference("state", mine, theirs),)
+    if found and theirs in ours.GONE:
+        return found
+    data = read.candidate.over(None)
+    return found + tuple(
+        Difference(name, now, data[name])
+        for name, now, sent in _both(expected)
+        if name in data and data[name] not in (sent, now)
     )
 
 
-def _compare(read: Read, record: Record, connection: Connection, expected: Expected) -> Comparison:
-    assert read.candidate
-    theirs = read.candidate.state
-    ours = record.state if record.state in expected.states else min(expected.states)
-    found: tuple[Difference, ...] = ()
-    fields = len(expected.fields) + 1
-    if read.event.deleted and DELETED not in expected.states:
-        found = (Difference(EXISTENCE, "present", "absent"),)
-    elif theirs not in expected.states:
-        found = (Difference("state", ours, theirs),)
-    elif not read.event.deleted:
-        data = read.candidate.over(None)
-        found = tuple(
-            Difference(name, value, data.get(name))
-            for name, value in expected.fields.items()
-            if name in data and data[name] != value
-        )
-    return Comparison(read.event, connection, record, record.kind, found, fields)
+def _both(expected: Expected) -> Iterable[tuple[str, Any, Any]]:
+    """Return (field, what the record says now, what was sent)."""
+    return ((name, expected.now.get(name, sent), sent) for name, sent in expected.fields.items())

@@ -1,7 +1,7 @@
 """Differences of records that were exported: which choices there are, and sending ours over theirs."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -11,10 +11,9 @@ from django.utils import timezone
 from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Command, Copy, CopyState, Drift, Outcome, Record, WorkState
-from integrations.models.drift import EXISTENCE
-from integrations.providers import get_adapter
-from integrations.reconciliation.copied import expected_of
-from integrations.workflow import commands
+from integrations.providers.exporting import Ask, Await, Impossible, Nothing, Plan
+from integrations.reconciliation.copied import exported_fields
+from integrations.workflow import commands, export, ours
 from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import EXPORTS, after_commit
 
@@ -38,8 +37,7 @@ def locks_of(copies: Iterable[Copy], record: Record) -> dict[str, Lock]:
     """Return the fields of a record that are locked, each with why; `copies` come with their connection."""
     found: dict[str, Lock] = {}
     for copy in copies:
-        expected = expected_of(get_adapter(copy.connection.provider), copy, record)
-        for name in expected.fields if expected else ():
+        for name in exported_fields(copy, record):
             found.setdefault(name, Lock(copy.connection.name, copy.version, copy.exported_at))
     return found
 
@@ -72,31 +70,111 @@ def _refuse(drift: Drift, record: Record, copies: Sequence[Copy]) -> None:
         )
 
 
-def send_ours(drifts: Sequence[Drift], *, actor: Actor, reason: str) -> None:
-    """Let the exports of records be planned anew so that ours is written over theirs. Raises `Refusal`."""
+# -- sending ours
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What would go out for ours to stand at a target again, over some differences of one record.
+
+    `said` says it ("Update contact Halvorsen in Books"), `content` is what is sent, canonical. `digest` tells it from
+    any other plan. Where nothing can be sent, `refused` says why, and the rest is empty.
+    """
+
+    copy: Copy
+    drifts: Sequence[Drift]
+    plan: Plan
+    said: str = ""
+    content: Mapping[str, Any] = field(default_factory=dict)
+    digest: str = ""
+    refused: str = ""
+
+
+def outgoing(drifts: Sequence[Drift], *, lock: bool = False) -> list[Outgoing]:
+    """Return what sending ours for some open differences would ask for, by record; nothing is written.
+
+    Raises `Refusal` where a record comes from the very connection at which it differs.
+    """
     by_record: dict[tuple[int, int], list[Drift]] = {}
     for drift in drifts:
         by_record.setdefault((drift.record_id or 0, drift.connection_id), []).append(drift)
-    rows = Copy.objects.filter(record_id__in={pk for pk, _ in by_record}).select_for_update(of=("self",), no_key=True)
-    copies = {(copy.record_id, copy.connection_id): copy for copy in rows.order_by("pk")}
+    rows = Copy.objects.filter(record_id__in={pk for pk, _ in by_record}).select_related("record", "route", "command")
+    locked = rows.select_for_update(of=("self",), no_key=True) if lock else rows
+    copies = {(copy.record_id, copy.connection_id): copy for copy in locked.order_by("pk")}
     for key, group in by_record.items():
-        copy = copies.get(key)
-        if copy is None:
+        if key not in copies:
             raise Refusal(f"{group[0].connection.name} is where {group[0].record or 'it'} comes from, and leads.")
-        _refuse_ended(copy)
-        _refuse_flying(copy)
-        anew = any(drift.field in (EXISTENCE, "state") for drift in group)
-        copy.made = {} if anew else _forgotten(copy.made)
-        copy.resource, copy.external_id = ("", "") if anew else (copy.resource, copy.external_id)
-        # A person has seen how it stands there.
-        copy.compared_at = timezone.now()
-        _again(copy)
+    batches = _batches([copies[key] for key in by_record], drifts)
+    return [_outgoing(batches.get(key[1]), copies[key], group) for key, group in by_record.items()]
+
+
+def _batches(copies: Sequence[Copy], drifts: Sequence[Drift]) -> dict[int, export.Batch]:
+    """Return what planning needs to know, by connection."""
+    found = {}
+    for connection in {drift.connection_id: drift.connection for drift in drifts}.values():
+        here = [copy for copy in copies if copy.connection_id == connection.pk]
+        for copy in here:
+            copy.connection = connection
+        batch = export.load(connection, here, timezone.now())
+        if batch is not None:
+            found[connection.pk] = batch
+    return found
+
+
+def _outgoing(batch: export.Batch | None, copy: Copy, drifts: Sequence[Drift]) -> Outgoing:
+    if batch is None:
+        return Outgoing(copy, drifts, Nothing(), refused="Nothing is exported there any more.")
+    seen = ours.view(copy, [(drift.field, drift.theirs) for drift in drifts])
+    plan = export.plan_of(batch, export.part_of(batch, copy.record, seen_as=seen))
+    refused = _why_not(batch, copy, drifts, plan)
+    if refused or not isinstance(plan, Ask):
+        return Outgoing(copy, drifts, plan, refused=refused)
+    return Outgoing(copy, drifts, plan, export.said_of(batch, copy.record, plan), plan.content, ours.digest(plan))
+
+
+def _why_not(batch: export.Batch, copy: Copy, drifts: Sequence[Drift], plan: Plan) -> str:
+    """Return why ours cannot be sent, "" where it can."""
+    name, there = copy.record.label, copy.connection.name
+    command = copy.command
+    if copy.flying and command:
+        return f"“{command.summary}” is {command.get_outcome_display()}: let it come to its end first."
+    if copy.route.ended_at:
+        return f"The route to {there} was ended: nothing more of {name} is exported."
+    if any(drift.external_id != copy.external_id for drift in drifts):
+        return f"{name} stands at {there} as another object by now. Ignore this difference, or check {name} again."
+    left = batch.differs.get(copy.external_id, 0) - len(drifts)
+    if left > 0:
+        fields = "1 more field" if left == 1 else f"{left} more fields"
+        return f"{name} differs in {fields} at {there}, and ours is sent whole. Tick those too, or settle them first."
+    if isinstance(plan, Await):
+        return f"{name} waits for {plan.part.kind} {plan.part.label} to be at {there}. Settle that first."
+    if isinstance(plan, Impossible):
+        return plan.reason
+    if isinstance(plan, Nothing):
+        return f"There is nothing of {name} itself to send. {plan.reason}".strip()
+    return ""
+
+
+def send_ours(drifts: Sequence[Drift], shown: Mapping[int, str] | None = None) -> list[Outgoing]:
+    """Let ours be written over theirs once a look finds just these differences; return what goes out then.
+
+    `shown` holds the digests of what a person was shown, by copy. Raises `Refusal` where something else would go out
+    by now, or nothing.
+    """
+    found = outgoing(drifts, lock=True)
+    for each in found:
+        if shown is not None and shown.get(each.copy.pk) != each.digest:
+            raise Refusal(ours.now_it_would(each.plan, each.said, each.refused))
+        if each.refused:
+            raise Refusal(each.refused)
+    now = timezone.now()
+    for each in found:
+        # How it stands there is looked at once more before anything is written.
+        each.copy.compared_at = None
+        ours.decide(each.copy, each.plan, each.drifts, now)
+        _again(each.copy)
     after_commit(EXPORTS)
-
-
-def _forgotten(made: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what was made without what was said in it: whatever we hold now counts as changed."""
-    return {action: {**told, "content": {}} for action, told in made.items()}
+    return found
 
 
 @transaction.atomic

@@ -1,7 +1,8 @@
 """Settling drift: take theirs by a transition that names the drift, or ignore it with a reason."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -67,13 +68,25 @@ def ignore(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
 
 
 @transaction.atomic
-def push(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
-    """Have ours sent to where it was exported, over theirs; return how many rows. Raises `Refusal`."""
+def push(drifts: Iterable[Drift], *, shown: Mapping[int, str] | None = None, actor: Actor, reason: str) -> int:
+    """Have ours sent to where it was exported, over theirs; return how many rows.
+
+    It goes out once a look finds just these differences, and they stand open again where it does not. `shown` holds the
+    digests of what was shown to go out, by copy. Raises `Refusal`, also where something else would go out by now.
+    """
     rows = _open(drifts, reason)
-    pushing.send_ours(rows, actor=actor, reason=reason)
+    sent = {drift.pk: each for each in pushing.send_ours(rows, shown) for drift in each.drifts}
     _settle(rows, DriftStatus.PUSHED, actor, reason)
-    _note(rows, "drift.pushed", "ours sent", actor, reason)
+    told = {pk: _going_out(each) for pk, each in sent.items()}
+    _note(rows, "drift.pushed", "ours sent", actor, reason, told)
     return len(rows)
+
+
+def _going_out(each: pushing.Outgoing) -> dict[str, Any]:
+    """Return what the journal keeps of what goes out: personal values stand in the command alone."""
+    hidden = KINDS[each.copy.record.kind].sensitive
+    content = {name: "personal" if name in hidden else value for name, value in each.content.items()}
+    return {"asks": each.said, "content": content}
 
 
 def _open(drifts: Iterable[Drift], reason: str) -> list[Drift]:
@@ -238,20 +251,34 @@ def _settle(rows: Sequence[Drift], status: str, actor: Actor, reason: str) -> No
     count_open({drift.record_id for drift in rows if drift.record_id})
 
 
-def _note(rows: Sequence[Drift], action: str, outcome: str, actor: Actor, reason: str) -> None:
+def _note(
+    rows: Sequence[Drift],
+    action: str,
+    outcome: str,
+    actor: Actor,
+    reason: str,
+    told: Mapping[int, dict[str, Any]] | None = None,
+) -> None:
+    """Write a line for each difference; `told` is more of what its entry keeps."""
+    more = told or {}
     write(
         about(
             drift,
             Lane.PEOPLE,
             action,
-            f"{actor.name}: {outcome} for {drift.field.replace('_', ' ')} of {drift.external_id}",
+            _summary(drift, outcome, actor, more.get(drift.pk, {})),
             outcome=outcome,
-            data={"field": drift.field},
+            data={"field": drift.field, **more.get(drift.pk, {})},
             actor=actor,
             reason=reason,
         )
         for drift in rows
     )
+
+
+def _summary(drift: Drift, outcome: str, actor: Actor, told: Mapping[str, Any]) -> str:
+    said = f"{actor.name}: {outcome} for {drift.field.replace('_', ' ')} of {drift.external_id}"
+    return f"{said}. {told['asks']}" if told else said
 
 
 def _note_change(

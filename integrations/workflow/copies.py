@@ -19,9 +19,9 @@ _FIELDS = (
 # A copy that exists is due whatever the age of its record: what is there follows.
 MAKE_DUE = """
 INSERT INTO integrations_copy AS c (tenant_id, environment, route_id, record_id, connection_id, resource, external_id,
-    state, due_at, reason, made, flying, round, shown_state, held_by, left_out_by, left_out_reason)
+    state, due_at, reason, made, flying, round, shown_state, held_by, push, kept, left_out_by, left_out_reason)
 SELECT o.tenant_id, o.environment, o.id, r.id, o.target_id, '', '', 'due', now(), '', '{{}}'::jsonb, false, 0, '',
-    '[]'::jsonb, '', ''
+    '[]'::jsonb, '{{}}'::jsonb, '{{}}'::jsonb, '', ''
 FROM integrations_route o
 JOIN integrations_record r ON r.connection_id = o.source_id AND r.id = ANY(%s) AND jsonb_exists(o.kinds, r.kind)
 WHERE o.source_id = ANY(%s) AND o.ended_at IS NULL AND ({all} OR o.since IS NULL OR r.occurred_at >= o.since OR EXISTS (

@@ -33,11 +33,12 @@ from integrations.models import (
 )
 from integrations.providers import get_adapter
 from integrations.providers.base import Adapter
-from integrations.providers.exporting import Ask, Await, Exporter, Hold, Impossible, Made, Part
-from integrations.workflow import commands, copies, refetch, stuck
+from integrations.providers.exporting import Ask, Await, Exporter, Hold, Impossible, Made, Part, Plan
+from integrations.workflow import commands, copies, ours, refetch, stuck
 from integrations.workflow.errors import Refusal
 from integrations.workflow.exporting import DIFFERS, Standing, Step, next_step, operation_id
 from integrations.workflow.rows import update_rows
+from integrations.workflow.saying import asks
 from integrations.workflow.wake import EXPORTS, after_commit
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,9 @@ class Batch:
     missing: dict[int, int] = field(default_factory=dict)
     #: Records that are there and have to go first, with their own connections.
     to_go: dict[int, int] = field(default_factory=dict)
+    #: What was to be sent over theirs and is not: the copy, its differences, and why.
+    given_up: list[tuple[Copy, list[int], str]] = field(default_factory=list)
+    pushed: list[Copy] = field(default_factory=list)
 
 
 def plan_due(*, seconds: float) -> int:
@@ -124,9 +128,6 @@ def _targets() -> list[int]:
 
 def plan_batch(connection: Connection) -> int:
     """Plan the next due copies of a connection; return how many. One worker plans for a connection at a time."""
-    adapter = get_adapter(connection.provider)
-    if adapter.exporter is None:
-        return 0
     with transaction.atomic():
         with database.cursor() as cursor:
             cursor.execute("SELECT pg_try_advisory_xact_lock(hashtext('exports'), %s)", [connection.pk])
@@ -139,7 +140,9 @@ def plan_batch(connection: Connection) -> int:
         )
         if not rows:
             return 0
-        batch = load(connection, adapter, adapter.exporter, rows, timezone.now())
+        batch = load(connection, rows, timezone.now())
+        if batch is None:
+            return 0
         for copy in rows:
             _take(batch, copy, _decide(batch, copy))
         _write(batch)
@@ -148,15 +151,23 @@ def plan_batch(connection: Connection) -> int:
     copies.make_due(batch.to_go.keys(), set(batch.to_go.values()))
     _drop(batch)
     _mark(batch)
+    ours.give_up(batch.given_up)
     return len(rows)
 
 
 # -- what is known
 
 
-def load(connection: Connection, adapter: Adapter, exporter: Exporter, rows: Sequence[Copy], now: datetime) -> Batch:
-    """Read everything that planning some copies needs, in a fixed number of queries."""
-    batch = Batch(connection, adapter, exporter, now, list(rows), {copy.record_id: copy.record for copy in rows})
+def load(connection: Connection, rows: Sequence[Copy], now: datetime) -> Batch | None:
+    """Read everything that planning some copies needs, in a fixed number of queries.
+
+    Return None for a provider to which nothing is exported.
+    """
+    adapter = get_adapter(connection.provider)
+    if adapter.exporter is None:
+        return None
+    records = {copy.record_id: copy.record for copy in rows}
+    batch = Batch(connection, adapter, adapter.exporter, now, list(rows), records)
     _load_makers(batch)
     ahead = set(batch.records)
     for _ in range(DEPTH):
@@ -217,9 +228,14 @@ def _load_sights(batch: Batch) -> None:
     batch.told = set(Event.objects.filter(**here, state__in=waiting).values_list("external_id", flat=True))
 
 
-def part_of(batch: Batch, record: Record, depth: int = DEPTH, *, held: bool = True) -> Part:
-    """Return a record as the adapter sees it, with what it refers to, and what hangs on it unless `held` is off."""
-    copy = batch.others.get(record.pk)
+def part_of(
+    batch: Batch, record: Record, depth: int = DEPTH, *, held: bool = True, seen_as: Copy | None = None
+) -> Part:
+    """Return a record as the adapter sees it, with what it refers to, and what hangs on it unless `held` is off.
+
+    `seen_as` stands in for its copy.
+    """
+    copy = seen_as or batch.others.get(record.pk)
     holds = copy.held_by if copy and held else []
     known = (copy and copy.made) or {}
     linked = batch.links.get(record.pk, {}) if depth else {}
@@ -236,6 +252,7 @@ def part_of(batch: Batch, record: Record, depth: int = DEPTH, *, held: bool = Tr
         shown_state=copy.shown_state if copy else "",
         holds=tuple(_hold(batch, *hold) for hold in holds),
         namesake=batch.namesakes.get((record.connection_id, record.label), record.pk) < record.pk,
+        under_way=copy is not None and copy.state != CopyState.EXPORTED,
     )
 
 
@@ -249,13 +266,12 @@ def _hold(batch: Batch, resource: str, external_id: str, operation: str) -> Hold
 
 def _decide(batch: Batch, copy: Copy) -> Step:
     """Return the next step of a copy; what an adapter did not foresee stops this one alone."""
-    part = part_of(batch, copy.record)
-    try:
-        plan = batch.exporter.plan(part)
-    except Exception as error:
-        log.error("The export of record %d cannot be planned: %s", copy.record_id, outline(error))
-        plan = Impossible(f"It cannot be planned ({type(error).__name__}). An engineer has to look at it.")
-    creates = isinstance(plan, Ask) and batch.adapter.actions[plan.action].creates
+    part = part_of(batch, copy.record, seen_as=ours.pushed(copy))
+    plan = plan_of(batch, part)
+    if copy.push and (_ended(copy) or ours.digest(plan) != copy.push["plan"]):
+        return _give_up(batch, copy, plan)
+    # What is made in place of another is not made before that was looked at.
+    creates = isinstance(plan, Ask) and batch.adapter.actions[plan.action].creates and not copy.push
     awaited = batch.others.get(plan.part.record_id) if isinstance(plan, Await) else None
     if isinstance(plan, Await):
         _hurry(batch, plan, awaited)
@@ -278,6 +294,32 @@ def _hurry(batch: Batch, plan: Await, awaited: Copy | None) -> None:
         batch.to_go[other.pk] = other.connection_id
 
 
+def plan_of(batch: Batch, part: Part) -> Plan:
+    """Return what is to be done next for a record; what an adapter did not foresee is for a person."""
+    try:
+        return batch.exporter.plan(part)
+    except Exception as error:
+        log.error("The export of record %d cannot be planned: %s", part.record_id, outline(error))
+        return Impossible(f"It cannot be planned ({type(error).__name__}). An engineer has to look at it.")
+
+
+def said_of(batch: Batch, record: Record, plan: Plan) -> str:
+    """Say what a plan asks for, "" where it asks for nothing."""
+    if not isinstance(plan, Ask):
+        return ""
+    spec, where = batch.adapter.actions[plan.action], batch.connection.name
+    return asks(spec, where, content=plan.content, external_id=plan.external_id, record=record)
+
+
+def _give_up(batch: Batch, copy: Copy, plan: Plan) -> Step:
+    """Send nothing over theirs: another plan stands than the one that a person decided on."""
+    asked = "" if _ended(copy) else said_of(batch, copy.record, plan)
+    reason = ours.now_it_would(plan, asked)
+    batch.given_up.append((copy, list(copy.push["drifts"]), reason))
+    copy.push = {}
+    return Step(CopyState.STOPPED, reason)
+
+
 def _standing(batch: Batch, copy: Copy) -> Standing:
     command, blocked = copy.command, ""
     given_up = (Outcome.FAILED, Outcome.CANCELLED)
@@ -287,12 +329,14 @@ def _standing(batch: Batch, copy: Copy) -> Standing:
     since = max(batch.now - FRESH, copy.exported_at or batch.now - FRESH)
     fresh = copy.compared_at is not None and copy.compared_at >= since
     refused_of = command.record_version if command and copy.flying and command.outcome == Outcome.FAILED else None
+    differs = batch.differs.get(copy.external_id, 0) if copy.external_id else 0
     return Standing(
         ended=_ended(copy),
         outdated=refused_of is not None and refused_of < copy.record.version,
         flying=copy.flying,
         blocked=blocked,
-        differs=batch.differs.get(copy.external_id, 0) if copy.external_id else 0,
+        differs=differs,
+        overtaken=bool(differs and (copy.compared_at is None or copy.compared_at < copy.record.updated_at)),
         fresh=fresh and copy.external_id not in batch.told,
     )
 
@@ -318,7 +362,20 @@ def _take(batch: Batch, copy: Copy, step: Step) -> None:
     if step.look:
         batch.looks.append((batch.connection, copy.resource, copy.external_id))
     if step.ask:
+        _let_go_over_theirs(batch, copy)
         batch.asked.append((copy, step.ask))
+
+
+def _let_go_over_theirs(batch: Batch, copy: Copy) -> None:
+    """Forget what was decided, which goes out now, and what is made anew."""
+    if not copy.push:
+        return
+    seen = ours.pushed(copy) or copy
+    if not seen.external_id:
+        for name in ours.MADE_ANEW:
+            setattr(copy, name, getattr(seen, name))
+    copy.push = {}
+    batch.pushed.append(copy)
 
 
 # -- what is written
@@ -335,6 +392,7 @@ def _write(batch: Batch) -> None:
         else:
             copy.command, copy.flying = command, True
     update_rows(batch.copies, _FIELDS)
+    update_rows([*batch.pushed, *(copy for copy, _, _ in batch.given_up)], ours.MADE_ANEW)
     copies.note([command for command in submitted.values() if command and command.sent_at], batch.now)
     refetch.ask(batch.looks, batch.now)
     _note_failures(batch)

@@ -15,14 +15,16 @@ class Standing:
     """How an export stands beside its plan.
 
     `blocked` says why its newest command cannot go on without a person, `flying` that it is under way. `differs`
-    counts the open differences between what was sent and what the target shows; `fresh` says that it was looked at
-    just now, and nothing has told of a change since. `ended` says why nothing more of it is exported: its route was
-    ended, or a person left it out. `outdated`: what was refused is not what the record says by now.
+    counts the open differences between what was sent and what the target shows, `overtaken` says that the record has
+    changed since they were found; `fresh` that the target was looked at just now, and nothing has told of a change
+    since. `ended` says why nothing more of it is exported: its route was ended, or a person left it out. `outdated`:
+    what was refused is not what the record says by now.
     """
 
     flying: bool = False
     blocked: str = ""
     differs: int = 0
+    overtaken: bool = False
     fresh: bool = False
     ended: str = ""
     outdated: bool = False
@@ -62,6 +64,10 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
         return Step(CopyState.WAITING, f"{target} was asked, and has not accepted it yet.")
     if standing.ended:
         return Step(CopyState.EXPORTED if part.made else CopyState.NOT_NEEDED, standing.ended)
+    if standing.overtaken:
+        return Step(
+            CopyState.WAITING, f"{target} is asked how it stands there: it differed, and changed here.", look=True
+        )
     if isinstance(plan, Await):
         return _wait_gone(plan.part, target, awaited) if plan.gone else _wait(plan.part, target, awaited)
     if isinstance(plan, Impossible):

@@ -60,7 +60,8 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     now = timezone.now()
     batch = Settlement(Board.load(reads, now), connections, now)
     batch.echoes = Echoes.load(reads, batch.board, connections, now)
-    batch.copies = Copies.load(read for read in reads if batch.echoes.is_echo(read, batch.board))
+    echoes = [read for read in reads if batch.echoes.is_echo(read, batch.board)]
+    batch.copies = Copies.load(echoes, connections, now)
     for read in reads:
         if is_comparison(read):
             _compare(batch, read)
@@ -286,10 +287,10 @@ def _hear(batch: Settlement, read: Read) -> None:
     _close(batch, read, DecisionWord.UNCHANGED, "It shows what we put there: belief follows its own provider")
     batch.board.see(read)
     _arrived(batch, read)
-    if comparison is None or not (comparison.differences or known.record.open_drift):
+    if comparison is None or not (comparison.differences or comparison.note or known.record.open_drift):
         return
     batch.comparisons.append(comparison)
-    if comparison.differences:
+    if comparison.differences or comparison.note:
         _note_comparison(batch, read, comparison)
 
 

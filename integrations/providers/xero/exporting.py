@@ -17,6 +17,7 @@ from integrations.providers.xero.undoing import GIVEN_UP, holds_of, keep_payment
 #: Amounts are kept with as many decimals, whatever the currency has.
 _DECIMALS: Final = 2
 _LONGEST: Final = 255
+_ISSUED: Final = frozenset({"open", "paid"})
 
 
 class XeroExporter:
@@ -218,16 +219,29 @@ def _shows(sent: Mapping[str, Any], *names: str) -> dict[str, Any]:
 
 def _expected_contact(part: Part) -> Expected | None:
     sent = _sent(part, "contact.create", "contact.update")
-    return Expected(frozenset({"active"}), _shows(sent.content, "name", "email")) if sent else None
+    if sent is None:
+        return None
+    names = ("name", "email")
+    return Expected(frozenset({"active"}), _shows(sent.content, *names), _shows(_contact(part), *names))
 
 
 def _expected_invoice(part: Part) -> Expected | None:
     sent = _sent(part, "invoice.create", "invoice.update")
     if sent is None:
         return None
-    states = GIVEN_UP if "invoice.void" in part.made else frozenset({"open", "paid"})
     names = ("number", "customer", "currency", "subtotal", "tax", "total", "issued_at", "due_at")
-    return Expected(frozenset(states), _shows(sent.content, *names))
+    content = _content_of_invoice(part)
+    now = _shows(content, *names) if isinstance(content, dict) else {}
+    return Expected(_states_of_invoice(part), _shows(sent.content, *names), now)
+
+
+def _states_of_invoice(part: Part) -> frozenset[str]:
+    """Return in which states it may stand there: while it is to be voided, also as it stood before."""
+    if "invoice.void" in part.made:
+        return GIVEN_UP
+    if part.state in GIVEN_UP:
+        return GIVEN_UP | _ISSUED if part.under_way else GIVEN_UP
+    return _ISSUED
 
 
 def _expected_payment(part: Part) -> Expected | None:

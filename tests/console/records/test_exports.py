@@ -1,5 +1,6 @@
 """A record's page tells where it was exported to, from which version, and what is locked by that."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -135,16 +136,56 @@ def test_it_can_be_checked_at_the_target_alone(as_operations: Client, copy: Copy
     assert Run.objects.get(kind=RunKind.RECONCILE).connection_id == copy.connection_id
 
 
-def test_ours_is_offered_to_be_sent_where_it_was_exported(as_operations: Client, copy: Copy) -> None:
+def shown_in(asked: str) -> str:
+    """Return what a question says to the form of what goes out."""
+    found = re.search(r'name="shown" value="([^"]+)"', asked)
+    assert found
+    return found[1]
+
+
+@pytest.fixture
+def customer(copy: Copy, make_record: Callable[..., Record]) -> Record:
+    """The invoice's customer, who stands in the books too."""
+    record = make_record("customer", data={"name": "Halvorsen Marine AS", "created_at": CONTENT["issued_at"]})
+    copy.record.links.create(field="customer", target=record)
+    Copy.objects.create(
+        tenant=copy.tenant, environment="test", route=copy.route, record=record, connection=copy.connection,
+        resource="contact", external_id="c", state=CopyState.EXPORTED, due_at=timezone.now(),
+    )  # fmt: skip
+    return record
+
+
+def test_ours_is_offered_to_be_sent_where_it_was_exported(as_operations: Client, copy: Copy, customer: Record) -> None:
     drift = differ(copy, field="total", ours=11_900, theirs=9_900)
 
     assert "Send ours" in as_operations.get("/northwind/test/drift/").content.decode()
-    answer = as_operations.post("/northwind/test/drift/push/", {"row": drift.pk, "reason": "Theirs is mistyped"})
+    asked = as_operations.get(f"/northwind/test/drift/push/?row={drift.pk}").content.decode()
+    answers = {"row": drift.pk, "reason": "Theirs is mistyped", "shown": shown_in(asked)}
+    answer = as_operations.post("/northwind/test/drift/push/", answers)
 
+    assert "Update invoice INV-1 in Books" in asked
+    assert "What is sent, whole" in asked
     assert answer.status_code == 302
     drift.refresh_from_db()
     copy.refresh_from_db()
     assert (drift.status, copy.state) == ("pushed", CopyState.DUE)
+
+
+def test_ours_is_not_sent_where_something_else_would_go_out_than_was_shown(
+    as_operations: Client, copy: Copy, invoice: Record, customer: Record
+) -> None:
+    drift = differ(copy, field="total", ours=11_900, theirs=9_900)
+    asked = as_operations.get(f"/northwind/test/drift/push/?row={drift.pk}").content.decode()
+    Record.objects.filter(pk=invoice.pk).update(state="void")
+
+    answers = {"row": drift.pk, "reason": "Theirs is mistyped", "shown": shown_in(asked)}
+    answer = as_operations.post("/northwind/test/drift/push/", answers)
+
+    assert answer.status_code == 422
+    assert "It would void invoice INV-1 in Books now. Look again." in answer.content.decode()
+    drift.refresh_from_db()
+    assert drift.status == "open"
+    assert shown_in(answer.content.decode()) != shown_in(asked)
 
 
 def test_who_may_not_write_to_a_provider_sends_nothing_there_by_settling(

@@ -78,7 +78,7 @@ class Refund(Content):
     payment: There
     amount: Paid
     currency: Currency
-    reason: Annotated[str, Field(max_length=500)] | None = None
+    reason: Annotated[str, Field(max_length=500)] | None = Field(None, title="Reason told there")
 
 
 class Nothing(Content):

@@ -1,6 +1,6 @@
 """What Xero alone is asked with; what every provider takes is in `canonical.asking`."""
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from integrations.canonical.asking import Content, Currency, Paid, Text, There
 
@@ -21,7 +21,7 @@ class CreditNote(Content):
     currency: Currency
     amount: Paid
     issued_at: AwareDatetime
-    reason: Text | None = None
+    reason: Text | None = Field(None, title="Reason told there")
 
 
 class CreditNoteRefund(Content):

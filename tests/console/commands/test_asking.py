@@ -71,6 +71,7 @@ def test_the_reason_of_the_question_is_not_that_of_the_content(as_operations: Cl
     page = as_operations.get(url(connection, "refund.create", OPERATION)).content.decode()
 
     assert page.count('name="reason"') == page.count('name="content-reason"') == 1
+    assert "Reason told there" in page
 
 
 def test_sent_twice_it_stays_one_command(as_operations: Client, connection: Connection) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from integrations.canonical import DELETED, KINDS
@@ -303,9 +304,13 @@ def _note_change(
 
 
 def close_equal(record_ids: Iterable[int]) -> None:
-    """Close open differences of records whose belief has come to equal theirs by later evidence."""
+    """Close open differences of records whose belief has come to equal theirs by later evidence.
+
+    Of those at a connection to which they were exported, the next look there tells.
+    """
     now = timezone.now()
     rows = Drift.objects.select_related("record").filter(record_id__in=list(record_ids), status=DriftStatus.OPEN)
+    rows = rows.filter(connection_id=F("record__connection_id"))
     gone = [drift for drift in rows if drift.record and _ours(drift.record, drift.field) == drift.theirs]
     if gone:
         Drift.objects.filter(pk__in=[drift.pk for drift in gone]).update(

@@ -178,3 +178,51 @@ def test_a_look_from_before_the_decision_does_not_stand_for_the_one_after_it(
     asked.refresh_from_db()
     assert asked.state == "done"
     assert held(books, "Contacts")[0]["EmailAddress"] == "other@halvorsen.example"
+
+
+def lost(books: Sandbox, exported: dict[str, Record], route: Route) -> None:
+    """Void the invoice in the books, and find that out."""
+    books.lose("Invoices", "INV-1")
+    look(exported["invoice"], route)
+
+
+def test_an_invoice_that_was_made_anew_is_voided_there_when_it_is_voided_here(
+    route: Route, books: Sandbox, exported: dict[str, Record]
+) -> None:
+    lost(books, exported, route)
+    push(Drift.objects.all(), actor=TESTER, reason="It is owed")
+    work_off()
+    anew = copy_of(exported["invoice"])
+
+    change_later(exported["invoice"], state="void")
+    work_off()
+
+    assert (anew.state, anew.shown_state) == (CopyState.EXPORTED, "")
+    assert [invoice["Status"] for invoice in held(books, "Invoices")] == ["VOIDED", "VOIDED"]
+
+
+def test_what_is_void_here_and_open_there_differs_once_nothing_is_under_way(
+    route: Route, books: Sandbox, exported: dict[str, Record]
+) -> None:
+    Record.objects.filter(pk=exported["invoice"].pk).update(state="void")
+
+    look(exported["invoice"], route)
+
+    drift = Drift.objects.get()
+    assert (drift.field, drift.ours, drift.theirs) == ("state", "void", "open")
+    (shown,) = pushing.outgoing([drift])
+    assert shown.said == "Void invoice INV-1 in Books"
+
+
+def test_what_is_void_on_both_sides_differs_no_more(
+    route: Route, books: Sandbox, exported: dict[str, Record]
+) -> None:
+    lost(books, exported, route)
+    found = Drift.objects.get()
+
+    change_later(exported["invoice"], state="void")
+    work_off()
+
+    assert (found.ours, found.theirs) == ("open", "void")
+    assert Drift.objects.get().status == DriftStatus.GONE
+    assert copy_of(exported["invoice"]).reason == "It is void here and there."

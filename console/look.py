@@ -103,6 +103,7 @@ STATES: Final[Mapping[str, Mapping[str, Look]]] = {
         "matches": Look("s-same", "ok"),
         "same": Look("s-same"),
         "differs": Look("s-differs", "danger"),
+        "apart": Look("s-differs", "warn", "Their states are not the same, and no difference is open over it"),
         "settling": Look("s-settling", "", "Younger than the time a change takes to arrive"),
         "behind": Look("s-wait", "warn", "Newer evidence is here and waits"),
         "not exported": Look("s-absent"),

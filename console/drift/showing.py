@@ -151,12 +151,14 @@ class Group:
 def at_stake(record: Record | None, rows: list[Drift]) -> int | None:
     """Return in minor units what a record's differences are about.
 
-    Where its state or its existence differs, its whole amount; else the largest difference of one of
-    its amounts, since subtotal, total and what is due move together. None where no money is in it.
+    Where its state or its existence differs, its whole amount, unless it is known how much of it is due; else the
+    largest difference of one of its amounts, since subtotal, total and what is due move together. None where no money
+    is in it.
     """
     if record is None:
         return None
-    if any(row.field in ("state", EXISTENCE) for row in rows):
+    fields = {row.field for row in rows}
+    if fields & {"state", EXISTENCE} and "amount_due" not in fields:
         return abs(record.amount) if record.amount is not None else None
     amounts = [abs((row.theirs or 0) - (row.ours or 0)) for row in rows if _counts(row)]
     return max(amounts, default=None)

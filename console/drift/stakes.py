@@ -33,7 +33,8 @@ class Stakes:
     capped: bool = False
 
 
-# By record: its whole amount where its state or existence differs, else the largest difference of one amount.
+# By record: its whole amount where its state or existence differs and not what is due, else the largest difference of
+# one amount.
 SQL = """
 WITH newest AS (
     SELECT record_id, connection_id, resource, external_id, field,
@@ -47,7 +48,7 @@ WITH newest AS (
 SELECT currency, count(*), sum(stake)::bigint, max(stake)::bigint, sum(rows) FROM (
     SELECT CASE WHEN n.stake IS NULL THEN '' ELSE r.currency END AS currency, n.stake, n.rows FROM (
         SELECT o.record_id, count(*) AS rows,
-               CASE WHEN bool_or(o.field IN ('state', 'existence')) THEN
+               CASE WHEN bool_or(o.field IN ('state', 'existence')) AND NOT bool_or(o.field = 'amount_due') THEN
                    (SELECT abs(amount) FROM integrations_record WHERE id = o.record_id) ELSE max(o.moved) END AS stake
         FROM newest o GROUP BY o.record_id, o.connection_id, o.resource, o.external_id) n
     LEFT JOIN integrations_record r ON r.id = n.record_id) s

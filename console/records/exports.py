@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from console import look
 from console.records.answers import Sight
+from integrations.canonical import DELETED
 from integrations.models import Connection, Copy, CopyState, Record
 from integrations.reconciliation import pushing
 
@@ -121,7 +123,18 @@ def _held(each: Exported) -> Held:
         return Held(each.connection, copy.external_id, "behind", f"as of version {copy.version}", at, copy.shown_state)
     if copy.compared_at is None:
         return Held(each.connection, copy.external_id, "not checked", "not seen there yet", at)
+    if copy.exported_at and copy.compared_at < copy.exported_at:
+        return Held(each.connection, copy.external_id, "not checked", "not seen there since", at, copy.shown_state)
+    if not _alike(copy.record.state, copy.shown_state):
+        told = f"{look.say(copy.shown_state)} there, {look.say(copy.record.state)} here"
+        return Held(each.connection, copy.external_id, "apart", told, at, copy.shown_state)
     return Held(each.connection, copy.external_id, "matches", "matches", at, copy.shown_state)
+
+
+def _alike(ours: str, theirs: str) -> bool:
+    """Say whether two states say the same of a record: what came to nothing is called otherwise elsewhere."""
+    nothing = {"void", "canceled", "failed", DELETED}
+    return not theirs or ours == theirs or {ours, theirs} <= nothing
 
 
 def locks(copies: Collection[Exported], record: Record) -> dict[str, str]:

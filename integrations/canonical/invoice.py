@@ -1,5 +1,8 @@
 """An invoice: what a customer is asked to pay."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from integrations.canonical.fields import Canonical, Currency, Link, Minor, Moment, Text
 from integrations.canonical.kind import DELETED, Kind
 
@@ -38,3 +41,14 @@ INVOICE = Kind(
     amount="total",
     label="number",
 )
+
+
+def outstanding(state: str, data: Mapping[str, Any]) -> int:
+    """Return in minor units what is left to be paid on an issued invoice.
+
+    Some providers count what is due before its payments, others after them; so it is never more than either.
+    """
+    if state == "paid":
+        return 0
+    due, paid, total = (int(data[name] or 0) for name in ("amount_due", "amount_paid", "total"))
+    return max(0, min(due, total - paid))

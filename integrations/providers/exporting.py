@@ -38,7 +38,7 @@ class Part:
     `data` is canonical. `source_id` is its id at its own provider, `external_id` that of its object here, "" where
     there is none. `made` is what was accepted of it here, by action. `shown_state` is the product state in which it
     was last seen here, and `holds` what hung on it then. `namesake`: an older record of its kind has the same label.
-    `under_way`: something is to be done for it here yet, or being done.
+    `under_way`: something is to be done for it here yet, or being done. `settled`: all that is paid on it is here.
     """
 
     record_id: int
@@ -54,6 +54,7 @@ class Part:
     holds: tuple[Hold, ...] = ()
     namesake: bool = False
     under_way: bool = False
+    settled: bool = False
 
 
 @dataclass(frozen=True)

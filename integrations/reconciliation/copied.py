@@ -4,7 +4,7 @@ Belief stays out of it: a record follows the connection that it came from.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from integrations.models.drift import EXISTENCE
 from integrations.providers import get_adapter
 from integrations.providers.exporting import Expected, Hold, Made, Part
 from integrations.reconciliation.compare import Comparison, Difference
+from integrations.reconciliation.paying import Payments, is_settled, payments_of
 from integrations.workflow import export, ours
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
@@ -31,6 +32,7 @@ class Copies:
     now: datetime | None = None
     by_object: dict[tuple[int, str, str], Copy] = field(default_factory=dict)
     known: dict[int, export.Batch] = field(default_factory=dict)
+    payments: dict[int, Payments] = field(default_factory=dict)
     seen: dict[int, Copy] = field(default_factory=dict)
 
     @classmethod
@@ -45,8 +47,9 @@ class Copies:
         for connection_id, external_ids in wanted.items():
             of |= Q(connection_id=connection_id, external_id__in=external_ids)
         locked = Copy.objects.filter(of).order_by("pk").select_for_update(of=("self",), no_key=True)
-        rows = list(locked.select_related("record"))
+        rows = list(locked.select_related("record", "route"))
         found = cls(now, {(copy.connection_id, copy.resource, copy.external_id): copy for copy in rows})
+        found.payments = payments_of(rows)
         for pk in {copy.connection_id for copy in rows}:
             batch = export.load(connections[pk], [copy for copy in rows if copy.connection_id == pk], now)
             if batch is not None:
@@ -66,7 +69,7 @@ class Copies:
         if any(at and asked_at < at for at in (copy.exported_at, copy.compared_at, _decided_at(copy))):
             return None
         batch = self.known.get(copy.connection_id)
-        expected = batch.exporter.expected(export.part_of(batch, record)) if batch else None
+        expected = self._expected(batch, copy, record, asked_at) if batch else None
         if batch is None or expected is None:
             return None
         found = _differences(read, record, expected)
@@ -79,6 +82,10 @@ class Copies:
             ours.reopen(copy.push["drifts"])
             copy.push = {}
         return Comparison(read.event, connection, record, record.kind, found, len(expected.fields) + 1, note)
+
+    def _expected(self, batch: export.Batch, copy: Copy, record: Record, asked_at: datetime) -> Expected | None:
+        settled = is_settled(copy, record, self.payments.get(record.pk), asked_at)
+        return batch.exporter.expected(replace(export.part_of(batch, record), settled=settled))
 
     def _note(self, copy: Copy, state: str, holds: Sequence[Hold], at: datetime) -> None:
         copy.shown_state, copy.compared_at = state, at

@@ -151,7 +151,8 @@ def _why_not(batch: export.Batch, copy: Copy, drifts: Sequence[Drift], plan: Pla
     if isinstance(plan, Impossible):
         return plan.reason
     if isinstance(plan, Nothing):
-        return f"There is nothing of {name} itself to send. {plan.reason}".strip()
+        paid = "What is paid on it follows from its payments." if "amount_due" in {d.field for d in drifts} else ""
+        return " ".join(filter(None, (f"There is nothing of {name} itself to send to {there}.", paid, plan.reason)))
     return ""
 
 

@@ -1,7 +1,7 @@
 """Sending ours over what stands at a target: nothing else goes out than what a person decided on."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy as duplicate
 from datetime import datetime
 from hashlib import sha256
@@ -26,8 +26,8 @@ MADE_ANEW: Final = ("made", "resource", "external_id", "shown_state", "held_by",
 def view(copy: Copy, fields: Iterable[tuple[str, Any]]) -> Copy:
     """Return a copy as it is to be planned for ours to go over theirs, by what differs: (field, theirs).
 
-    What is gone there counts as never made; else as made without content, so that whatever we hold has changed. The
-    copy itself stays as it is.
+    What is gone there counts as never made; else as made without what differs, so that ours of it has changed. The copy
+    itself stays as it is.
     """
     seen = duplicate(copy)
     theirs: dict[str, Any] = dict(fields)
@@ -38,9 +38,16 @@ def view(copy: Copy, fields: Iterable[tuple[str, Any]]) -> Copy:
         return seen
     # What ended it does not hold, where it stands there again.
     lasting = {name: told for name, told in copy.made.items() if told["content"] or "state" not in theirs}
-    seen.made = {name: {**told, "content": {}} for name, told in lasting.items()}
+    seen.made = {
+        name: {**told, "content": _without(told["content"], theirs.keys() - {"state"})}
+        for name, told in lasting.items()
+    }
     seen.shown_state = theirs.get("state", copy.shown_state)
     return seen
+
+
+def _without(content: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    return {name: value for name, value in content.items() if name not in names}
 
 
 def pushed(copy: Copy) -> Copy | None:

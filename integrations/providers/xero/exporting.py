@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from integrations.canonical.invoice import outstanding
 from integrations.canonical.money import DECIMALS, major_text
 from integrations.providers.exporting import Ask, Await, Expected, Hold, Impossible, Made, Nothing, Part, Plan
 from integrations.providers.xero.undoing import GIVEN_UP, holds_of, keep_payment, take_back, void_invoice
@@ -232,7 +233,13 @@ def _expected_invoice(part: Part) -> Expected | None:
     names = ("number", "customer", "currency", "subtotal", "tax", "total", "issued_at", "due_at")
     content = _content_of_invoice(part)
     now = _shows(content, *names) if isinstance(content, dict) else {}
-    return Expected(_states_of_invoice(part), _shows(sent.content, *names), now)
+    due = {"amount_due": outstanding(part.state, part.data)} if _is_settled(part) else {}
+    return Expected(_states_of_invoice(part), _shows(sent.content, *names) | due, now | due)
+
+
+def _is_settled(part: Part) -> bool:
+    """Say whether the books have to show as much paid as is paid here."""
+    return part.settled and part.state in _ISSUED
 
 
 def _states_of_invoice(part: Part) -> frozenset[str]:
@@ -241,7 +248,7 @@ def _states_of_invoice(part: Part) -> frozenset[str]:
         return GIVEN_UP
     if part.state in GIVEN_UP:
         return GIVEN_UP | _ISSUED if part.under_way else GIVEN_UP
-    return _ISSUED
+    return frozenset({part.state}) if _is_settled(part) else _ISSUED
 
 
 def _expected_payment(part: Part) -> Expected | None:

@@ -314,3 +314,20 @@ def test_everything_is_exported_after_one_question_with_the_count(
 
     assert "1 record" in asked
     assert Run.objects.get(kind=RunKind.EXPORT).held == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "seen_before_the_export", "said"),
+    [("open", False, "matches"), ("paid", False, "open there, paid here"), ("open", True, "not seen there since")],
+)
+def test_only_what_was_seen_there_in_the_same_state_since_it_was_exported_matches(
+    as_operations: Client, copy: Copy, invoice: Record, state: str, seen_before_the_export: bool, said: str
+) -> None:
+    Record.objects.filter(pk=invoice.pk).update(state=state)
+    Copy.objects.update(compared_at=timezone.now() - timedelta(minutes=5 if seen_before_the_export else -5))
+
+    references = page(as_operations, invoice).split('id="references"')[1].split("</table>")[0]
+    (there,) = [row for row in references.split("<tr>") if "book-1" in row]
+
+    assert said in there
+    assert ("matches" in there) == (said == "matches")

@@ -214,9 +214,7 @@ def test_what_is_void_here_and_open_there_differs_once_nothing_is_under_way(
     assert shown.said == "Void invoice INV-1 in Books"
 
 
-def test_what_is_void_on_both_sides_differs_no_more(
-    route: Route, books: Sandbox, exported: dict[str, Record]
-) -> None:
+def test_what_is_void_on_both_sides_differs_no_more(route: Route, books: Sandbox, exported: dict[str, Record]) -> None:
     lost(books, exported, route)
     found = Drift.objects.get()
 

@@ -39,6 +39,27 @@ WEBHOOK_SECRET = "whsec_of_the_tests_0001"
 API_KEY = "sk_test_northwind0001"
 
 
+def in_thread(act: Callable[[], object]) -> None:
+    """Do something in a session of its own, as another process would; for a pool of threads."""
+    try:
+        act()
+    finally:
+        database.close()
+
+
+def wait_until_in_the_way() -> None:
+    """Return once another session waits for this one's transaction."""
+    end = time.monotonic() + 10
+    with database.cursor() as cursor:
+        while time.monotonic() < end:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            )
+            if cursor.fetchone()[0]:
+                return
+    raise AssertionError("nobody waited")
+
+
 def triggers(act: str) -> str:
     """Return the statement that enables or disables what guards the journal, its partitions and its seals."""
     return f"""DO $$ DECLARE name regclass; BEGIN

@@ -63,11 +63,18 @@ SELECT c.id FROM integrations_copy c JOIN integrations_route o ON o.id = c.route
 WHERE c.connection_id = %s AND c.state = 'due' AND c.due_at <= now()
 ORDER BY c.due_at, c.id LIMIT %s FOR UPDATE OF c SKIP LOCKED
 """
-# What is locked by somebody else is made due by them.
+# Whoever holds one locked may wait for what is locked here, so nobody waits for them.
 WAKE = """
 UPDATE integrations_copy SET state = 'due', due_at = now() WHERE id IN (
     SELECT id FROM integrations_copy WHERE connection_id = %s AND waits_on_id = ANY(%s)
       AND state IN ('waiting', 'not needed') ORDER BY id FOR UPDATE SKIP LOCKED)
+"""
+# For whom those wait that were locked is planned once more, and then wakes them.
+WAKE_LATER = """
+UPDATE integrations_copy SET state = 'due', due_at = now() + interval '1 second'
+WHERE connection_id = %s AND record_id IN (
+    SELECT waits_on_id FROM integrations_copy WHERE connection_id = %s AND waits_on_id = ANY(%s)
+      AND state IN ('waiting', 'not needed'))
 """
 
 
@@ -460,3 +467,4 @@ def _wake(batch: Batch) -> None:
         cursor.execute(WAKE, [batch.connection.pk, there])
         if cursor.rowcount:
             after_commit(EXPORTS)
+        cursor.execute(WAKE_LATER, [batch.connection.pk, batch.connection.pk, there])

@@ -5,7 +5,6 @@ import threading
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from time import monotonic
 from typing import Any, TypeVar
 
 import psycopg
@@ -18,7 +17,7 @@ from integrations.boundary import payloads
 from integrations.boundary.gates import Gate, load_gate
 from integrations.boundary.receive import Arrival, Keeper, connection_parameters, now, read_envelope
 from integrations.models import Connection, Event, JournalEntry, Payload, Stream
-from tests.conftest import customer_object, webhook_body
+from tests.conftest import customer_object, wait_until_in_the_way, webhook_body
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -298,19 +297,6 @@ def crossing(two_known: list[Event]) -> Iterator[None]:
     yield
     worker.join(10)
     assert not worker.is_alive()
-
-
-def wait_until_in_the_way() -> None:
-    """Return once another session waits for this one's transaction."""
-    end = monotonic() + 10
-    with database.cursor() as cursor:
-        while monotonic() < end:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-            )
-            if cursor.fetchone()[0]:
-                return
-    raise AssertionError("nobody waited")
 
 
 @pytest.mark.usefixtures("crossing")

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection as database
 from django.db import transaction
 from django.utils import timezone
 
@@ -14,19 +14,12 @@ from integrations.configuration import subscriptions
 from integrations.models import Delivery, SigningSecret
 from integrations.workflow import outbox, redeliver
 from integrations.workflow.errors import Refusal
-from tests.conftest import TESTER
+from tests.conftest import TESTER, in_thread
 from tests.outbox.conftest import send
 from tests.outbox.sending.conftest import Change, Subscribe, states
 from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
-
-
-def in_thread(act: Callable[[], object]) -> None:
-    try:
-        act()
-    finally:
-        database.close()
 
 
 # -- pause
@@ -75,7 +68,7 @@ def test_what_was_written_by_sight_of_a_pause_that_is_over_goes_on_by_the_sweep(
     subscriptions.pause(made.row, actor=TESTER, reason="They move")
     with ThreadPoolExecutor(1) as pool, transaction.atomic():
         change()
-        pool.submit(in_thread, lambda: subscriptions.resume(made.row, actor=TESTER)).result()
+        pool.submit(in_thread, partial(subscriptions.resume, made.row, actor=TESTER)).result()
 
     subscriptions.end_due()
     send()

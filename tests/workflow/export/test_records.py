@@ -1,11 +1,14 @@
 """What becomes of a record that is exported: there once, in order, and never written over."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from integrations.boundary.payloads import keep
@@ -31,10 +34,10 @@ from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.reconciliation import pushing
 from integrations.reconciliation.check import check_record
 from integrations.reconciliation.resolve import accept, push
-from integrations.workflow import copies, export
+from integrations.workflow import copies, export, sending
 from integrations.workflow.errors import Refusal
 from tests.books import copy_of, held, work_off
-from tests.conftest import TESTER
+from tests.conftest import TESTER, in_thread
 from tests.workflow.export.conftest import AT, MakeRecord, change, export_everything, long_ago
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -84,6 +87,25 @@ def test_a_record_waits_by_name_for_the_one_that_it_refers_to(
     assert (copy.state, copy.waits_on_id) == (CopyState.WAITING, story["customer"].pk)
     assert copy.reason == "Waits for customer Halvorsen Marine AS to be at Books."
     assert copy_of(story["customer"]).state in (CopyState.DUE, CopyState.WAITING)
+
+
+def test_what_is_locked_when_what_it_waits_for_is_there_goes_on_all_the_same(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    """Evidence of it is being settled; its worker may wait for what planning holds, so planning waits for nobody."""
+    copies.make_due([story["invoice"].pk], [route.source_id])
+    export.plan_due(seconds=5)
+    sending.send_next()
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        list(Copy.objects.filter(record=story["invoice"]).select_for_update(no_key=True))
+        pool.submit(in_thread, partial(export.plan_due, seconds=5)).result()
+    assert copy_of(story["customer"]).external_id
+    assert copy_of(story["invoice"]).state == CopyState.WAITING
+
+    Copy.objects.filter(state=CopyState.DUE).update(due_at=timezone.now())
+    work_off()
+
+    assert [copy_of(story[name]).state for name in ("customer", "invoice")] == [CopyState.EXPORTED] * 2
 
 
 def test_what_is_older_than_the_route_goes_along_where_something_newer_needs_it(

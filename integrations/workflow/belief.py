@@ -79,6 +79,11 @@ class Board:
         targets = {(place, resource, external_id): Record(pk=pk) for place, resource, external_id, pk in rows}
         return cls(known, targets, now, _not_there(reads, known))
 
+    @staticmethod
+    def records_of(reads: Sequence[Read]) -> set[int]:
+        """Return the ids of the records that `load` locks."""
+        return set(_references({read.key for read in reads}).values_list("record_id", flat=True))
+
     def belief(self, key: Key) -> Belief | None:
         """Return what is believed of an object, None where there is no record."""
         known = self.known.get(key)

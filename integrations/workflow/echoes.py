@@ -3,11 +3,11 @@
 An echo confirms commands. It never changes belief: a record follows the connection that it came from.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from integrations.failures import grouping
 from integrations.journal.write import Entry
@@ -22,6 +22,8 @@ from integrations.workflow.parcels import intent_of
 from integrations.workflow.rows import update_rows
 from integrations.workflow.wake import COMMANDS, after_commit
 
+Operation = tuple[int, str]
+
 #: Whose effect may be seen: what was sent and is not over.
 _EXPECTED = (Outcome.SENT, Outcome.UNKNOWN, Outcome.ACCEPTED)
 
@@ -33,7 +35,7 @@ class Echoes:
     connections: Mapping[int, Connection]
     now: datetime
     by_object: dict[Key, list[Command]] = field(default_factory=dict)
-    by_operation: dict[tuple[int, str], Command] = field(default_factory=dict)
+    by_operation: dict[Operation, Command] = field(default_factory=dict)
     confirmed: list[Command] = field(default_factory=list)
 
     @classmethod
@@ -42,18 +44,8 @@ class Echoes:
     ) -> "Echoes":
         """Lock the commands that the evidence may be about, and tie objects that we made to their records."""
         echoes = cls(connections, now)
-        operations = {operation: read for read in reads if read.obj and (operation := echoes.operation_of(read))[1]}
-        keys = [read.key for read in reads if read.event.external_id]
-        expected = Command.objects.filter(
-            connection__in=connections, outcome__in=_EXPECTED, state__in=OPEN_STATES
-        ).filter(
-            Q(external_id__in=[key[2] for key in keys])
-            | Q(
-                tenant_id__in={c.tenant_id for c in connections.values()},
-                operation_id__in=[operation for _, operation in operations],
-            )
-        )
-        for command in expected.order_by("pk").select_for_update(no_key=True):
+        operations = _operations(reads, connections)
+        for command in _expected(reads, operations, connections).order_by("pk").select_for_update(no_key=True):
             if command.external_id:
                 key = (command.connection_id, command.resource, command.external_id)
                 echoes.by_object.setdefault(key, []).append(command)
@@ -61,13 +53,13 @@ class Echoes:
         echoes._tie(operations, board)
         return echoes
 
-    def operation_of(self, read: Read) -> tuple[int, str]:
-        """Return (connection id, the operation id that an object carries, "" where it carries none)."""
-        event = read.event
-        adapter = get_adapter(self.connections[event.connection_id].provider)
-        return event.connection_id, adapter.operation_of(event.resource, read.obj)
+    @staticmethod
+    def records_of(reads: Sequence[Read], connections: Mapping[int, Connection]) -> set[int]:
+        """Return the ids of the records whose commands `load` locks; they have to be locked before."""
+        rows = _expected(reads, _operations(reads, connections), connections).exclude(record=None)
+        return set(rows.values_list("record_id", flat=True))
 
-    def _tie(self, operations: Mapping[tuple[int, str], Read], board: Board) -> None:
+    def _tie(self, operations: Mapping[Operation, Read], board: Board) -> None:
         """Let an object that we made hang on its record, though no answer has told us its id yet."""
         fresh: list[Command] = []
         for operation, read in operations.items():
@@ -97,7 +89,7 @@ class Echoes:
         connection = self.connections[read.event.connection_id]
         adapter = get_adapter(connection.provider)
         commands = list(self.by_object.get(read.key, ()))
-        by_id = self.by_operation.get(self.operation_of(read)) if self.by_operation else None
+        by_id = self.by_operation.get(_operation_of(read, connection)) if self.by_operation else None
         if by_id is not None and by_id not in commands and by_id.resource == read.event.resource:
             commands.append(by_id)
         entries = []
@@ -135,3 +127,26 @@ def _was_sent_before(command: Command, event: Event) -> bool:
     """
     seen_at = event.asked_at or event.occurred_at + timedelta(seconds=1)
     return command.sent_at is not None and seen_at >= command.sent_at
+
+
+def _operation_of(read: Read, connection: Connection) -> Operation:
+    """Return (connection id, the operation id that an object carries, "" where it carries none)."""
+    adapter = get_adapter(connection.provider)
+    return connection.pk, adapter.operation_of(read.event.resource, read.obj)
+
+
+def _operations(reads: Sequence[Read], connections: Mapping[int, Connection]) -> dict[Operation, Read]:
+    """Return what of a batch we made, by the operation id that it carries."""
+    found = {_operation_of(read, connections[read.event.connection_id]): read for read in reads if read.obj}
+    return {operation: read for operation, read in found.items() if operation[1]}
+
+
+def _expected(
+    reads: Sequence[Read], operations: Iterable[Operation], connections: Mapping[int, Connection]
+) -> "QuerySet[Command]":
+    """Return the commands that are not over and of which a batch may tell."""
+    of = Q(external_id__in=[read.event.external_id for read in reads if read.event.external_id]) | Q(
+        tenant_id__in={connection.tenant_id for connection in connections.values()},
+        operation_id__in=[operation for _, operation in operations],
+    )
+    return Command.objects.filter(of, connection__in=connections, outcome__in=_EXPECTED, state__in=OPEN_STATES)

@@ -58,6 +58,7 @@ class Settlement:
 def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uuid.UUID) -> None:
     """Write what a batch means, all or nothing; raises `LostLease` when another worker has it by now."""
     now = timezone.now()
+    _lock_records(reads, connections)
     batch = Settlement(Board.load(reads, now), connections, now)
     batch.echoes = Echoes.load(reads, batch.board, connections, now)
     echoes = [read for read in reads if batch.echoes.is_echo(read, batch.board)]
@@ -81,6 +82,16 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
     close_equal(record.pk for record in batch.board.changed.values() if record.open_drift)
     close_created(known.reference for known in batch.board.created)
     rates.count(_counts(batch, reads), now)
+
+
+def _lock_records(reads: Sequence[Read], connections: dict[int, Connection]) -> None:
+    """Lock the records of the commands that a batch may confirm, together with those that it is about.
+
+    All in one order, and before the commands: whoever settles commands locks records first too.
+    """
+    asked = Echoes.records_of(reads, connections)
+    if asked:
+        stuck.lock(asked | Board.records_of(reads))
 
 
 def _counts(batch: Settlement, reads: Sequence[Read]) -> dict[int, rates.Count]:

@@ -1,16 +1,18 @@
 """What a provider shows of commands' effects: it confirms them, hangs on their records, and changes no belief."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from integrations.models import Command, Connection, Event, Outcome, Record, Reference, Stream, Transition
 from integrations.providers.xero.sandbox.harness import Sandbox
-from integrations.workflow import confirming, runs, sending, sync
+from integrations.workflow import confirming, process, runs, sending, stuck, sync
 from integrations.workflow.commands import submit
 from tests.commanding import ask, due_now, see, send_all, state_of
-from tests.conftest import TESTER
+from tests.conftest import TESTER, in_thread, wait_until_in_the_way
 from tests.fake_provider import work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -58,6 +60,25 @@ def read(target: Connection) -> None:
     runs.ask(Stream.objects.select_related("connection").get(connection=target, resource="contact"), actor=TESTER)
     while sync.perform_next():
         pass
+
+
+def test_evidence_locks_records_before_commands_as_answers_do(
+    target: Connection, record: Record, sandbox: Sandbox
+) -> None:
+    """In another order, the two would wait for each other."""
+    command = ask(target, record=record)
+    sandbox.set_faults({"kind": "cut_after", "on": "PUT *", "times": 1})
+    send_all()
+    read(target)
+
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        stuck.lock([record.pk])
+        settled = pool.submit(in_thread, process.process_batch)
+        wait_until_in_the_way()
+        Command.objects.select_for_update(nowait=True).get(pk=command.pk)
+
+    assert settled.result() is None
+    assert state_of(command) == (Outcome.CONFIRMED, "done")
 
 
 def test_what_was_seen_before_a_change_was_sent_confirms_nothing(target: Connection, sandbox: Sandbox) -> None:

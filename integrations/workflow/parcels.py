@@ -148,10 +148,11 @@ def key_of(commands: Sequence[Command]) -> str:
     """Return the key of a new request: the operation id, as long as it stands for one request alone.
 
     After a refusal, which had no effect, the request is a new one: providers answer a known key as they did before.
+    So it is once they have done so, and the effect was looked for in vain.
     """
     sent = [command.pk for command in commands if command.sent_at]
-    refused = Attempt.objects.filter(command__in=sent, category__in=REFUSALS).exclude(key="")
-    rounds = dict(refused.values_list("command").annotate(n=Count("pk"))) if sent else {}
+    over = Attempt.objects.filter(command__in=sent, category__in=[*REFUSALS, Category.DUPLICATE]).exclude(key="")
+    rounds = dict(over.values_list("command").annotate(n=Count("pk"))) if sent else {}
     names = [f"{c.operation_id}~{rounds[c.pk] + 1}" if c.pk in rounds else c.operation_id for c in commands]
     if len(names) == 1:
         return names[0]
@@ -162,14 +163,16 @@ def key_of(commands: Sequence[Command]) -> str:
 def may_arrive_until(command: Command, adapter: Adapter) -> datetime | None:
     """Return until when a request that the command left with may still reach the provider and have its effect.
 
-    None where that does no harm: the command goes out next under that very key. Requests are held to arrive within
+    None where that does no harm: the command goes out next under that very key; and where the provider only repeats
+    its first answer to it, so that the request is over. Requests are held to arrive within
     the life of a key, or twice the time that a provider gets to answer.
     """
     if not command.key or command.key == key_of([command]):
         return None
-    newest = Attempt.objects.filter(
-        command__connection=command.connection_id, command__key=command.key, key=command.key
-    ).aggregate(at=Max("started_at"))["at"]
+    left = Attempt.objects.filter(command__connection=command.connection_id, command__key=command.key, key=command.key)
+    if left.filter(category=Category.DUPLICATE).exists():
+        return None
+    newest = left.aggregate(at=Max("started_at"))["at"]
     longest = max(adapter.key_lifetime, timedelta(seconds=2 * settings.PROVIDER_TIMEOUT))
     return newest + longest if newest else None
 

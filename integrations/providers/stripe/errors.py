@@ -48,6 +48,8 @@ def classify(response: Response) -> Fault | None:
     """Return what is wrong with an answer, None for a success."""
     if 200 <= response.status < 300:
         return None
+    if response.status >= 500 and response.headers.get("idempotent-replayed") == "true":
+        return _remembered(response.status)
     error = _error_of(response.body)
     category, said = _named(response.status, error)
     code = error.get("decline_code") or error.get("code") or error.get("type") or f"http_{response.status}"
@@ -59,6 +61,19 @@ def classify(response: Response) -> Fault | None:
         message=f"{said[0].upper()}{said[1:]}{where} (HTTP {response.status}, {code}).",
         field=param,
         retry_after=retry_after(response),
+    )
+
+
+def _remembered(status: int) -> Fault:
+    """Stripe keeps the first answer of a key for a day, a failure too: it says nothing of how Stripe is now.
+
+    https://docs.stripe.com/api/idempotent_requests
+    """
+    return Fault(
+        Category.DUPLICATE,
+        "answer_remembered",
+        f"Stripe repeats that it failed at the first request of this operation id (HTTP {status}).",
+        next_step="Nothing to do: its effect is looked for before anything is sent again.",
     )
 
 

@@ -63,6 +63,8 @@ def _send(command: Command) -> Act | None:
         return None
     failed = command.outcome != Outcome.UNKNOWN
     label, why_not = "Send 1 again, same id…", _busy(command) or _stopped(command)
+    if command.outcome == Outcome.FAILED and command.accepted_at:
+        why_not = "It was done, and came to nothing: ask for it anew"
     if not why_not and breaker_of(command) is not None:
         why_not = f"The breaker of {command.connection.name} is open"
     return Act("command_send", label, "replay", COMMAND, why_not, primary=failed)

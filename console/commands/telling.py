@@ -64,6 +64,8 @@ def _confirmed(command: Command, now: datetime) -> Any:
 
 
 def _failed(command: Command, now: datetime) -> Any:
+    if command.accepted_at:
+        return format_html("<b>{} did it, and it is not in effect.</b>", command.connection.name)
     return format_html("<b>{} did not do it</b>, and nothing changed there.", command.connection.name)
 
 

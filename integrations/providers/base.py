@@ -268,6 +268,13 @@ class Adapter(Protocol):
         """Say whether an object, as the provider shows it, has the effect of an intent."""
         ...
 
+    def came_to_nothing(self, resource: str, obj: Mapping[str, Any]) -> Fault | None:
+        """Return why an object that was made has no effect all the same, as a refund that a bank sends back.
+
+        None where it stands, and where a person undid it at the provider. The commands that made it have failed.
+        """
+        ...
+
     def refresh(self, access: Access, transport: Transport) -> Renewed:
         """Spend the secret of single use for fresh ones. Raises `Fault`; its `field` names the secret that is wrong.
 

@@ -14,7 +14,7 @@ from integrations.failures import grouping
 from integrations.failures.categories import Category, Fault
 from integrations.health import rates
 from integrations.journal.write import Entry, append
-from integrations.models import Attempt, AttemptState, Command, Lane, Outcome, WorkState
+from integrations.models import Attempt, AttemptState, Command, Connection, Lane, Outcome, WorkState
 from integrations.providers.base import Effect, Response
 from integrations.workflow import copies, known_there, stuck
 from integrations.workflow.commands import entry_of
@@ -123,6 +123,8 @@ def found(parcel: Parcel, command: Command, response: Response, effect: Effect |
             return
         if effect is None:
             _not_there(batch, command)
+        elif wrong := parcel.adapter.came_to_nothing(command.resource, effect.obj):
+            _came_to_nothing(batch, command, effect, wrong)
         elif parcel.adapter.shows(intent_of(command, parcel.adapter), effect.obj):
             _found(batch, command, effect)
         else:
@@ -158,6 +160,14 @@ def confirm(command: Command, now: datetime, reason: str) -> None:
     command.state, command.finished_at, command.waits_for, command.category = WorkState.DONE, now, "", ""
 
 
+def fail(command: Command, fault: Fault, connection: Connection, now: datetime) -> grouping.Failed:
+    """Set a command as failed whose effect was there and came to nothing; the caller writes it and its failure."""
+    move(command, Outcome.FAILED, fault.message)
+    command.accepted_at = command.accepted_at or now
+    command.state, command.category, command.finished_at, command.waits_for = WorkState.PARKED, fault.category, None, ""
+    return grouping.Failed(fault, connection, command=command, record=command.record, resource=command.resource)
+
+
 # -- the parts
 
 
@@ -188,6 +198,14 @@ def _found(batch: Settlement, command: Command, effect: Effect) -> None:
     _take_effect(batch, command, effect, reason)
     confirm(command, batch.now, reason)
     batch.entries.append(entry_of(command, Lane.COMMANDS, "command.confirmed", reason))
+
+
+def _came_to_nothing(batch: Settlement, command: Command, effect: Effect, fault: Fault) -> None:
+    command.external_id = effect.external_id or command.external_id
+    failed = fail(command, fault, batch.parcel.connection, batch.now)
+    batch.failed.append(failed)
+    _tell(batch, command, "command.parked", f"{fault.message.rstrip('.')}; {_then(command, parked=True)}")
+    batch.settled.append(command)
 
 
 def _take_effect(batch: Settlement, command: Command, effect: Effect, reason: str) -> None:

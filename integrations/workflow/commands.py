@@ -229,6 +229,8 @@ def send_again(command: Command, *, actor: Actor, reason: str) -> Command:
     held = _locked(command, reason)
     if held.outcome not in (Outcome.FAILED, Outcome.UNKNOWN, Outcome.SUBMITTED):
         raise Refusal(f"It is {held.get_outcome_display().lower()}: there is nothing to send again.")
+    if held.outcome == Outcome.FAILED and held.accepted_at:
+        raise Refusal("It was done, and came to nothing. Ask for it anew, under a new operation id.")
     if held.outcome == Outcome.FAILED:
         move(held, Outcome.SUBMITTED, "It was refused, and goes out once more")
     _due(held)

@@ -3,18 +3,19 @@
 An echo confirms commands. It never changes belief: a record follows the connection that it came from.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Q, QuerySet
 
 from integrations.failures import grouping
+from integrations.failures.categories import Fault
 from integrations.journal.write import Entry
 from integrations.models import OPEN_STATES, Command, Connection, Event, Lane, Outcome, Reference
 from integrations.providers import get_adapter
-from integrations.workflow import copies, known_there
-from integrations.workflow.answers import COMMAND_FIELDS, confirm
+from integrations.workflow import copies, known_there, stuck
+from integrations.workflow.answers import COMMAND_FIELDS, confirm, fail
 from integrations.workflow.belief import Board, Key, Known, key_of
 from integrations.workflow.commands import entry_of
 from integrations.workflow.evidence import Read
@@ -37,6 +38,7 @@ class Echoes:
     by_object: dict[Key, list[Command]] = field(default_factory=dict)
     by_operation: dict[Operation, Command] = field(default_factory=dict)
     confirmed: list[Command] = field(default_factory=list)
+    failed: list[grouping.Failed] = field(default_factory=list)
 
     @classmethod
     def load(
@@ -83,7 +85,10 @@ class Echoes:
         return known is not None and known.record.connection_id != read.event.connection_id
 
     def hear(self, read: Read) -> list[Entry]:
-        """Confirm the commands whose effect the evidence shows; returns the journal's lines of it."""
+        """Confirm the commands whose effect the evidence shows, or fail them where it came to nothing.
+
+        Returns the journal's lines of it.
+        """
         if not read.obj:
             return []
         connection = self.connections[read.event.connection_id]
@@ -92,32 +97,50 @@ class Echoes:
         by_id = self.by_operation.get(_operation_of(read, connection)) if self.by_operation else None
         if by_id is not None and by_id not in commands and by_id.resource == read.event.resource:
             commands.append(by_id)
-        entries = []
-        for command in commands:
-            if (
-                command.outcome in _EXPECTED
-                and command.action in adapter.actions
-                and (adapter.actions[command.action].creates or _was_sent_before(command, read.event))
-                and adapter.shows(intent_of(command, adapter), read.obj)
-            ):
-                command.external_id = command.external_id or read.event.external_id
-                confirm(command, self.now, f"Seen at {connection.name}")
-                command.leased_by = command.leased_until = None
-                self.confirmed.append(command)
-                summary = f"{command.summary}: seen at {connection.name}, confirmed"
-                data = {"event": read.event.pk, "external_id": command.external_id}
-                entries.append(entry_of(command, Lane.COMMANDS, "command.confirmed", summary, data=data))
-        return entries
+        wrong = adapter.came_to_nothing(read.event.resource, read.obj)
+        return [
+            self._fail(command, read, wrong) if wrong else self._confirm(command, read)
+            for command in commands
+            if (command.outcome in _EXPECTED or wrong)
+            and command.action in adapter.actions
+            and (adapter.actions[command.action].creates or _was_sent_before(command, read.event))
+            and adapter.shows(intent_of(command, adapter), read.obj)
+        ]
+
+    def _confirm(self, command: Command, read: Read) -> Entry:
+        name = self.connections[command.connection_id].name
+        command.external_id = command.external_id or read.event.external_id
+        confirm(command, self.now, f"Seen at {name}")
+        command.leased_by = command.leased_until = None
+        self.confirmed.append(command)
+        summary = f"{command.summary}: seen at {name}, confirmed"
+        return _entry(command, read, "command.confirmed", summary)
+
+    def _fail(self, command: Command, read: Read, fault: Fault) -> Entry:
+        command.external_id = command.external_id or read.event.external_id
+        self.failed.append(fail(command, fault, self.connections[command.connection_id], self.now))
+        command.leased_by = command.leased_until = None
+        summary = f"{command.summary}: {fault.message.rstrip('.')}; parked, a person is needed"
+        return _entry(command, read, "command.parked", summary)
 
     def write(self) -> None:
-        """Write what was confirmed; call inside the transaction of the evidence."""
-        if not self.confirmed:
+        """Write what was confirmed and what failed; call inside the transaction of the evidence."""
+        failed = [each.command for each in self.failed if each.command]
+        heard = [*self.confirmed, *failed]
+        if not heard:
             return
-        update_rows(self.confirmed, COMMAND_FIELDS)
-        known_there.note(self.confirmed, self.now)
-        copies.note(self.confirmed, self.now)
+        update_rows(heard, COMMAND_FIELDS)
+        known_there.note(heard, self.now)
+        copies.note(heard, self.now)
         grouping.resolve(grouping.open_failures_of(commands=[c.pk for c in self.confirmed]), "Seen at the provider")
+        grouping.note(self.failed)
+        stuck.recompute(command.record_id for command in failed if command.record_id)
         after_commit(COMMANDS)
+
+
+def _entry(command: Command, read: Read, action: str, summary: str) -> Entry:
+    data = {"event": read.event.pk, "external_id": command.external_id}
+    return entry_of(command, Lane.COMMANDS, action, summary, data=data)
 
 
 def _was_sent_before(command: Command, event: Event) -> bool:
@@ -142,11 +165,18 @@ def _operations(reads: Sequence[Read], connections: Mapping[int, Connection]) ->
 
 
 def _expected(
-    reads: Sequence[Read], operations: Iterable[Operation], connections: Mapping[int, Connection]
+    reads: Sequence[Read], operations: Mapping[Operation, Read], connections: Mapping[int, Connection]
 ) -> "QuerySet[Command]":
-    """Return the commands that are not over and of which a batch may tell."""
-    of = Q(external_id__in=[read.event.external_id for read in reads if read.event.external_id]) | Q(
-        tenant_id__in={connection.tenant_id for connection in connections.values()},
-        operation_id__in=[operation for _, operation in operations],
-    )
-    return Command.objects.filter(of, connection__in=connections, outcome__in=_EXPECTED, state__in=OPEN_STATES)
+    """Return the commands of which a batch may tell: those that are not over, and those whose effect is no more."""
+    ours = Q(tenant_id__in={connection.tenant_id for connection in connections.values()})
+    gone = [
+        operation
+        for (place, operation), read in operations.items()
+        if get_adapter(connections[place].provider).came_to_nothing(read.event.resource, read.obj)
+    ]
+    told = Q(external_id__in=[read.event.external_id for read in reads if read.event.external_id])
+    told |= ours & Q(operation_id__in=[operation for _, operation in operations])
+    of = Q(outcome__in=_EXPECTED, state__in=OPEN_STATES) & told
+    if gone:
+        of |= ours & Q(operation_id__in=gone, outcome=Outcome.CONFIRMED)
+    return Command.objects.filter(of, connection__in=connections)

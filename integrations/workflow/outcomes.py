@@ -13,7 +13,8 @@ STEPS: Mapping[str, frozenset[str]] = {
     Outcome.UNKNOWN: frozenset({Outcome.SENT, Outcome.SUBMITTED, Outcome.ACCEPTED, Outcome.CONFIRMED, Outcome.FAILED}),
     Outcome.ACCEPTED: frozenset({Outcome.CONFIRMED, Outcome.FAILED}),
     Outcome.FAILED: frozenset({Outcome.SUBMITTED, Outcome.UNKNOWN, Outcome.CONFIRMED, Outcome.CANCELLED}),
-    Outcome.CONFIRMED: frozenset(),
+    # What was there may come to nothing later.
+    Outcome.CONFIRMED: frozenset({Outcome.FAILED}),
     Outcome.CANCELLED: frozenset(),
 }
 

@@ -153,6 +153,10 @@ class StripeAdapter:
         """Say whether an object has the effect of an intent."""
         return writing.shown(intent, obj)
 
+    def came_to_nothing(self, resource: str, obj: Mapping[str, Any]) -> Fault | None:
+        """Return why a refund failed, or was canceled before it arrived."""
+        return writing.failed(obj) if resource == "refund" else None
+
     def refresh(self, access: Access, transport: Transport) -> Renewed:
         """Stripe's keys last."""
         raise answers.mismatch("no_tokens", "Stripe has no tokens that could be refreshed.")

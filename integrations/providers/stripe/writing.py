@@ -15,6 +15,7 @@ from urllib.parse import quote, urlencode
 from integrations.canonical import asking
 from integrations.canonical.money import DECIMALS
 from integrations.failures.categories import Category, Fault
+from integrations.providers.answers import ODD
 from integrations.providers.base import ActionSpec, Effect, Intent
 from integrations.providers.stripe.reading import read_object
 
@@ -24,6 +25,7 @@ ACTIONS: Final[dict[str, ActionSpec]] = {
     REFUND: ActionSpec(REFUND, "refund", "Refund payment", creates=True, content=asking.Refund),
     VOID: ActionSpec(VOID, "invoice", "Void invoice", content=asking.Void),
 }
+_NOT_ARRIVED: Final = frozenset({"failed", "canceled"})
 _OPERATION: Final = "operation_id"
 #: The reasons that Stripe knows; any other is told in the metadata.
 _REASONS: Final = frozenset({"duplicate", "fraudulent", "requested_by_customer"})
@@ -95,6 +97,24 @@ def shown(intent: Intent, obj: Mapping[str, Any]) -> bool:
     if intent.action == REFUND:
         return operation_of(obj) == intent.operation_id
     return obj.get("status") == "void"
+
+
+def failed(refund: Mapping[str, Any]) -> Fault | None:
+    """Return why a refund did not arrive, None for one that did or is on its way.
+
+    A refund may fail long after it succeeded: https://docs.stripe.com/refunds#failed-refunds
+    """
+    status = refund.get("status")
+    if status not in _NOT_ARRIVED:
+        return None
+    reason = refund.get("failure_reason")
+    why = ODD.sub("_", reason[:80]) if isinstance(reason, str) and reason else "no reason told"
+    return Fault(
+        Category.BUSINESS,
+        f"refund_{status}",
+        f"The refund {'was canceled' if status == 'canceled' else 'failed'} at Stripe: {why.replace('_', ' ')}.",
+        next_step="Give the money back in another way, or ask for a new refund under a new operation id.",
+    )
 
 
 def effect_of(intent: Intent, obj: Any, path: str = "") -> Effect:

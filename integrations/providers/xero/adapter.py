@@ -153,6 +153,10 @@ class XeroAdapter:
         """Say whether an object has the effect of an intent."""
         return effects.shown(intent, obj)
 
+    def came_to_nothing(self, resource: str, obj: Mapping[str, Any]) -> Fault | None:
+        """What is in the books stands, until a person undoes it."""
+        return None
+
     # -- reading
 
     def refresh(self, access: Access, transport: Transport) -> Renewed:

@@ -1,5 +1,6 @@
 """Commands to this provider, over a transport that answers as it does: what its memory and its refunds mean."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -7,11 +8,12 @@ import pytest
 from django.utils import timezone
 
 from integrations.health import breaker
-from integrations.models import Breaker, BreakerState, Command, Connection, Outcome
-from integrations.workflow import sending
+from integrations.models import Breaker, BreakerState, Command, Connection, Event, Failure, Outcome
+from integrations.workflow import commands, sending
 from integrations.workflow.commands import submit
+from integrations.workflow.errors import Refusal
 from tests.conftest import TESTER
-from tests.fake_provider import Provider
+from tests.fake_provider import Provider, work_off
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -90,3 +92,85 @@ def test_failures_that_are_only_repeated_open_no_breaker(connection: Connection,
 
     assert len(provider.asked) == breaker.FAILURES
     assert not Breaker.objects.exclude(state=BreakerState.CLOSED).exists()
+
+
+# -- refunds that do not arrive
+
+NOT_ARRIVED = [
+    ({"status": "failed", "failure_reason": "expired_or_canceled_card"}, "failed at Stripe: expired or canceled card."),
+    ({"status": "canceled"}, "was canceled at Stripe: no reason told."),
+]
+
+
+def see(connection: Connection, obj: dict[str, Any], make_event: Callable[..., Event]) -> None:
+    make_event("refund.updated", obj, on=connection, created=int(timezone.now().timestamp()))
+    work_off()
+
+
+@pytest.mark.parametrize(("fields", "why"), NOT_ARRIVED)
+@pytest.mark.parametrize("before", [Outcome.ACCEPTED, Outcome.CONFIRMED])
+def test_a_refund_that_did_not_arrive_is_a_command_that_failed(
+    connection: Connection, provider: Provider, make_event: Callable[..., Event], fields: dict[str, Any], why: str,
+    before: str,
+) -> None:  # fmt: skip
+    """Stripe may say so days after it had succeeded."""
+    command = refund(connection)
+    provider.answers = [provider.json(made(command, status="pending"))]
+    send_all()
+    if before == Outcome.CONFIRMED:
+        see(connection, made(command, status="pending"), make_event)
+    command.refresh_from_db()
+    assert command.outcome == before
+
+    see(connection, made(command, **fields), make_event)
+
+    command.refresh_from_db()
+    assert (command.outcome, command.state, command.category) == (Outcome.FAILED, "parked", "business rule")
+    assert command.outcome_reason == f"The refund {why}"
+    failure = Failure.objects.get(command=command, resolved_at=None)
+    assert (failure.message, failure.problem.owner) == (f"The refund {why}", "finance")
+
+
+def test_a_look_that_finds_a_failed_refund_says_so(connection: Connection, provider: Provider) -> None:
+    command = refund(connection)
+    provider.put(made(command, status="failed", failure_reason="declined"))
+    provider.answers = [httpx.ReadTimeout("no answer")]
+    send_all()
+    commands.look_for_effect(command, actor=TESTER, reason="Finance asks")
+
+    send_all()
+
+    command.refresh_from_db()
+    assert (command.outcome, command.state) == (Outcome.FAILED, "parked")
+    assert command.outcome_reason == "The refund failed at Stripe: declined."
+    assert command.external_id == made(command)["id"]
+
+
+def test_what_came_to_nothing_is_not_sent_again_under_its_id(connection: Connection, provider: Provider) -> None:
+    """The provider would answer with the refund that failed, and its marks could not be told from a second one's."""
+    command = refund(connection)
+    provider.put(made(command, status="failed"))
+    provider.answers = [provider.failing(500), remembered(provider)]
+    for _ in range(3):
+        send_all()
+
+    with pytest.raises(Refusal, match="under a new operation id"):
+        commands.send_again(command, actor=TESTER, reason="Again")
+
+    commands.cancel(command, actor=TESTER, reason="We pay by transfer")
+    command.refresh_from_db()
+    assert (command.outcome, command.state) == (Outcome.CANCELLED, "dismissed")
+
+
+def test_of_a_failed_refund_an_older_sight_says_nothing(
+    connection: Connection, provider: Provider, make_event: Callable[..., Event]
+) -> None:
+    command = refund(connection)
+    provider.answers = [provider.json(made(command, status="pending"))]
+    send_all()
+    see(connection, made(command, status="failed"), make_event)
+
+    see(connection, made(command, status="pending"), make_event)
+
+    command.refresh_from_db()
+    assert command.outcome == Outcome.FAILED

@@ -15,13 +15,14 @@ from django.utils import timezone
 from integrations.boundary.client import Exchanges
 from integrations.boundary.vault import seal
 from integrations.configuration.reach import access_of
+from integrations.configuration.settings import is_in_use
 from integrations.failures.categories import Category, Fault
 from integrations.health import breaker
 from integrations.journal.actor import ENGINE, Actor
 from integrations.journal.write import write_act
 from integrations.models import Connection, Credential, CredentialState, Run, WorkState
 from integrations.providers import get_adapter
-from integrations.providers.base import SecretSpec
+from integrations.providers.base import Account, SecretSpec
 from integrations.workflow.errors import IN_HISTORY, Refusal, require_reason
 from integrations.workflow.wake import RUNS, after_commit, send
 
@@ -105,7 +106,23 @@ def verify(credential_id: int) -> None:
         else:
             _fail(credential, fault)
         return
-    activate(credential, actor=ENGINE, how=f"The provider accepts it, for {account}")
+    if wrong := _of_another(connection, account):
+        _fail(credential, wrong)
+        return
+    how = f"The provider accepts it, for {account.name}"
+    activate(credential, actor=ENGINE, how=how, account=account.id)
+
+
+def _of_another(connection: Connection, account: Account) -> Fault | None:
+    """Return what is wrong with a secret of another account than the connection's, once anything came of that.
+
+    A secret that may not read whose it is passes: nothing can be said against it.
+    """
+    known = Connection.objects.values_list("account", flat=True).get(pk=connection.pk)
+    if not known or account.id in ("", known) or not is_in_use(connection):
+        return None
+    message = f"It is of another account, {account.name}, and this connection is of {known}. Connect that one anew"
+    return Fault(Category.VALIDATION, "another_account", message)
 
 
 def _is_anothers(fault: Fault, credential: Credential) -> bool:
@@ -142,8 +159,8 @@ def activate_by_delivery(credential_id: int) -> None:
 
 
 @transaction.atomic
-def activate(credential: Credential, *, actor: Actor, how: str) -> None:
-    """Make a pending secret the active one; the one before retires for the overlap."""
+def activate(credential: Credential, *, actor: Actor, how: str, account: str = "") -> None:
+    """Make a pending secret the active one; the one before retires for the overlap. `account`: what it opens."""
     Connection.objects.select_for_update(no_key=True).get(pk=credential.connection_id)
     held = (
         Credential.objects.select_for_update(of=("self",), no_key=True)
@@ -158,6 +175,8 @@ def activate(credential: Credential, *, actor: Actor, how: str) -> None:
     )
     held.state, held.verified_at, held.failure = CredentialState.ACTIVE, now, ""
     held.save(update_fields=["state", "verified_at", "failure"])
+    if account:
+        Connection.objects.filter(pk=held.connection_id).update(account=account)
     _try_again(held.connection)
     breaker.secret_renewed(held.connection)
     title = spec_of(held.connection, held.purpose).title

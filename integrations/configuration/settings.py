@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from integrations.journal import history
 from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
-from integrations.models import Connection, Credential, CredentialState
+from integrations.models import Command, Connection, Credential, CredentialState, Event, Reference
 from integrations.providers import get_adapter
-from integrations.providers.base import RECEIVES_SECRETS
+from integrations.providers.base import NAMES_ACCOUNT, RECEIVES_SECRETS
 from integrations.workflow.errors import IN_HISTORY, Refusal, require_reason
 
 
@@ -39,11 +39,13 @@ def change(
     held = Connection.objects.select_for_update(no_key=True).get(pk=connection.pk)
     new = check(held, {**held.settings, **values})
     _keep_secrets_home(held, new)
+    if _keep_account(held, new):
+        held.account = ""
     changes = difference(held, new)
     if not changes:
         raise Refusal("These are the settings already. Nothing was changed.")
     held.settings = new
-    history.save(held, actor=actor, reason=reason, fields=["settings"])
+    history.save(held, actor=actor, reason=reason, fields=["settings", "account"])
     words = f"{actor.name} changed the settings of {held.name}: {', '.join(title for title, _, _ in changes)}"
     write_act(held, "settings.changed", words, data={"changes": changes}, actor=actor, reason=reason)
     return changes
@@ -70,11 +72,15 @@ def checked(provider: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def destinations(provider: str) -> list[str]:
     """Return the names of the settings that say to which address secrets are sent."""
+    return _marked(provider, RECEIVES_SECRETS)
+
+
+def _marked(provider: str, mark: str) -> list[str]:
     fields = get_adapter(provider).settings_schema.model_fields
     return [
         name
         for name, info in fields.items()
-        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get(RECEIVES_SECRETS)
+        if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get(mark)
     ]
 
 
@@ -94,6 +100,24 @@ def _keep_secrets_home(held: Connection, new: Mapping[str, Any]) -> None:
     if moved and kept.exists():
         words = "The secrets were given for the present address and go to no other. Connect the provider anew."
         raise BadSettings(dict.fromkeys(moved, words))
+
+
+def is_in_use(connection: Connection) -> bool:
+    """Say whether anything came of a connection: evidence, an object that is known by its id there, or a command."""
+    return any(model._default_manager.filter(connection=connection).exists() for model in (Reference, Command, Event))
+
+
+def _keep_account(held: Connection, new: Mapping[str, Any]) -> list[str]:
+    """Return which settings name another account; refuse them once anything came of the present one.
+
+    A command in doubt would be repeated at another account under the same key, and done there too; and what we know
+    by its id is not there.
+    """
+    moved = [name for name in _marked(held.provider, NAMES_ACCOUNT) if held.settings.get(name) != new.get(name)]
+    if moved and is_in_use(held):
+        words = "What is known and was asked for belongs to the present one. Connect the provider anew for another."
+        raise BadSettings(dict.fromkeys(moved, words))
+    return moved
 
 
 def difference(connection: Connection, new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

@@ -19,6 +19,8 @@ class Connection(Owned):
     name = models.CharField(max_length=120)
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     settings: Any = models.JSONField(default=dict, blank=True)
+    #: By which id the provider knows the account that the proved secrets open; "" while nobody knows.
+    account = models.CharField(max_length=255, blank=True, default="", db_default="")
     #: When bulk runs may go on: [{"days": [0, 1], "from": "22:00", "to": "06:00", "zone": "UTC"}, …]; none: always.
     windows: Any = models.JSONField(default=list, blank=True)
     drain_per_second = models.PositiveIntegerField(default=50, help_text="How fast held work is let go on resume")
@@ -40,7 +42,7 @@ class Connection(Owned):
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ConnectionQuerySet.as_manager()
-    history = HistoricalRecords(excluded_fields=["wait_until", "refused_signatures"])
+    history = HistoricalRecords(excluded_fields=["account", "wait_until", "refused_signatures"])
 
     class Meta:
         constraints = [

@@ -17,6 +17,8 @@ from integrations.providers.exporting import Exporter
 
 #: Marks, as `json_schema_extra`, the setting that says to which address secrets are sent.
 RECEIVES_SECRETS: Final = "receives_secrets"
+#: Marks the setting that says whose account at the provider it is: it stays once anything came of the connection.
+NAMES_ACCOUNT: Final = "names_account"
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,14 @@ class Access:
 
     settings: BaseModel
     secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whose account secrets open. `id` is the provider's own, "" where they may not read it; `name` is for people."""
+
+    id: str
+    name: str
 
 
 @dataclass(frozen=True)
@@ -282,7 +292,7 @@ class Adapter(Protocol):
         """
         ...
 
-    def check(self, access: Access, transport: Transport) -> str:
+    def check(self, access: Access, transport: Transport) -> Account:
         """Prove the secrets by one harmless request; return whose account it is. Raises `Fault`."""
         ...
 

@@ -81,6 +81,50 @@ def test_until_it_is_proved_the_old_key_is_used(connection: Connection, provider
     assert access_of(connection).secrets["api_key"] == API_KEY
 
 
+def account(provider: Provider, name: str) -> httpx.Response:
+    return provider.json({"id": name, "object": "account"})
+
+
+def test_a_key_of_another_account_is_refused_once_anything_came_of_the_present_one(
+    connection: Connection, provider: Provider, make_event: Any
+) -> None:
+    """A command in doubt would be done in both, and nothing that is known by its id is there."""
+    verify(give(connection).pk)
+    make_event()
+    provider.answers = [account(provider, "acct_2")]
+    other = give(connection, "sk_test_northwind0003")
+
+    verify(other.pk)
+
+    assert states()[1:] == [(2, "active"), (3, "revoked")]
+    other.refresh_from_db()
+    assert other.failure == "It is of another account, acct_2, and this connection is of acct_1. Connect that one anew"
+    assert access_of(connection).secrets["api_key"] == NEW_KEY
+
+
+def test_before_anything_came_of_it_a_key_may_be_of_another_account(connection: Connection, provider: Provider) -> None:
+    verify(give(connection).pk)
+    provider.answers = [account(provider, "acct_2")]
+
+    verify(give(connection, "sk_test_northwind0003").pk)
+
+    connection.refresh_from_db()
+    assert (states()[-1], connection.account) == ((3, "active"), "acct_2")
+
+
+def test_a_key_that_may_not_read_its_account_is_taken(
+    connection: Connection, provider: Provider, make_event: Any
+) -> None:
+    verify(give(connection).pk)
+    make_event()
+    provider.answers = [provider.json({"error": {"type": "invalid_request_error"}}, status=403)]
+
+    verify(give(connection, "sk_test_northwind0003").pk)
+
+    connection.refresh_from_db()
+    assert (states()[-1], connection.account) == ((3, "active"), "acct_1")
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_key_that_the_provider_refuses_changes_nothing(
     connection: Connection, provider: Provider, status: int

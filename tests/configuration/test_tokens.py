@@ -86,7 +86,7 @@ def refreshes(sandbox: Sandbox) -> tuple[int, int]:
 
 
 def works(connection: Connection) -> str:
-    return get_adapter("xero").check(access_of(connection), Exchanges(connection))
+    return get_adapter("xero").check(access_of(connection), Exchanges(connection)).name
 
 
 def in_threads(count: int, act: Callable[[], Any]) -> list[Any]:

@@ -22,6 +22,7 @@ from integrations.providers import answers
 from integrations.providers.answers import read_json
 from integrations.providers.base import (
     Access,
+    Account,
     ActionSpec,
     CursorGone,
     Effect,
@@ -161,7 +162,7 @@ class StripeAdapter:
         """Stripe's keys last."""
         raise answers.mismatch("no_tokens", "Stripe has no tokens that could be refreshed.")
 
-    def check(self, access: Access, transport: Transport) -> str:
+    def check(self, access: Access, transport: Transport) -> Account:
         """Prove the API key; return whose account it is.
 
         A restricted key need not be allowed to read the account. Then reading one customer proves it.
@@ -172,8 +173,8 @@ class StripeAdapter:
             if fault.category not in (Category.AUTHORIZATION, Category.VALIDATION):
                 raise
             client.get_well(access, transport, client.PATHS["customer"], (("limit", "1"),))
-            return client.settings_of(access).account or "account not named by a restricted key"
-        return _account_name(account)
+            return Account("", client.settings_of(access).account or "account not named by a restricted key")
+        return _account_of(account)
 
     def list_page(
         self, access: Access, transport: Transport, resource: str, cursor: dict[str, Any] | None, since: datetime | None
@@ -237,13 +238,14 @@ class StripeAdapter:
         return None
 
 
-def _account_name(account: Any) -> str:
+def _account_of(account: Any) -> Account:
     if not isinstance(account, dict) or not isinstance(account.get("id"), str):
         raise answers.mismatch("wrong_object", "Stripe answered something that is no account.")
     settings = account.get("settings")
     dashboard = settings.get("dashboard") if isinstance(settings, dict) else None
     name = dashboard.get("display_name") if isinstance(dashboard, dict) else None
-    return f"{name} ({account['id']})" if isinstance(name, str) and name else str(account["id"])
+    external_id = str(account["id"])
+    return Account(external_id, f"{name} ({external_id})" if isinstance(name, str) and name else external_id)
 
 
 def _place(cursor: dict[str, Any] | None, since: datetime | None) -> tuple[str | None, datetime | None]:

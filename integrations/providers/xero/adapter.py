@@ -20,6 +20,7 @@ from integrations.providers import answers
 from integrations.providers.answers import read_json
 from integrations.providers.base import (
     Access,
+    Account,
     ActionSpec,
     Effect,
     Found,
@@ -163,8 +164,8 @@ class XeroAdapter:
         """Spend the refresh token for the next pair."""
         return tokens.refresh(access, transport)
 
-    def check(self, access: Access, transport: Transport) -> str:
-        """Prove the secrets; return the organisation's name. The app must have been admitted to it."""
+    def check(self, access: Access, transport: Transport) -> Account:
+        """Prove the secrets; return the organisation. The app must have been admitted to it."""
         tenant_id = settings_of(access).tenant_id
         response = client.get_well(access, transport, f"{settings_of(access).api_base}/connections")
         admitted = read_json(response.body)
@@ -173,7 +174,7 @@ class XeroAdapter:
         for one in admitted:
             if isinstance(one, dict) and str(one.get("tenantId")).lower() == tenant_id.lower():
                 name = one.get("tenantName")
-                return name if isinstance(name, str) and name else tenant_id
+                return Account(tenant_id.lower(), name if isinstance(name, str) and name else tenant_id)
         raise Fault(Category.AUTHORIZATION, "not_admitted", "The app was not admitted to this organisation.")
 
     def list_page(

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from integrations.providers.address import safe_address
-from integrations.providers.base import RECEIVES_SECRETS, Access, Request, Response, Transport
+from integrations.providers.base import NAMES_ACCOUNT, RECEIVES_SECRETS, Access, Request, Response, Transport
 from integrations.providers.xero.errors import classify
 
 API_VERSION: Final = "2.0"
@@ -53,7 +53,10 @@ class XeroSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tenant_id: str = Field(
-        pattern=f"^{_UUID}$", title="Organisation", description="Xero's tenant id of the organisation, a UUID"
+        pattern=f"^{_UUID}$",
+        title="Organisation",
+        description="Xero's tenant id of the organisation, a UUID. It stays once anything was read or asked for.",
+        json_schema_extra={NAMES_ACCOUNT: True},
     )
     client_id: str = Field(
         min_length=8, max_length=200, title="Client id", description="Of the app at developer.xero.com"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from integrations.boundary.mapping import apply
 from integrations.failures.categories import Category, Fault
-from integrations.providers.base import Access
+from integrations.providers.base import Access, Account
 from integrations.providers.stripe.client import API_VERSION, StripeSettings
 from tests.providers.conformance import NOW, FakeTransport, always, answer
 from tests.providers.stripe.conftest import ACCESS, ADAPTER, DOCUMENT
@@ -190,8 +190,8 @@ def test_an_error_has_a_category(status: int, error: dict[str, str], category: s
 
 
 def test_check_names_the_account() -> None:
-    assert ADAPTER.check(ACCESS, always(answer(payload("answer.account")))) == (
-        "Northwind Harbour (acct_1SQu0DKz3bT9mQeA)"
+    assert ADAPTER.check(ACCESS, always(answer(payload("answer.account")))) == Account(
+        "acct_1SQu0DKz3bT9mQeA", "Northwind Harbour (acct_1SQu0DKz3bT9mQeA)"
     )
 
 
@@ -201,7 +201,7 @@ def test_check_of_a_restricted_key_proves_it_by_reading() -> None:
 
     named = ADAPTER.check(Access(StripeSettings(account="Harbour"), ACCESS.secrets), transport)
 
-    assert named == "Harbour"
+    assert named == Account("", "Harbour")
     assert [request.url.rpartition("/")[2] for request in transport.sent] == ["account", "customers"]
 
 

@@ -322,7 +322,7 @@ def test_what_is_gone_is_found_to_be_none(sandbox: Sandbox, books: Books) -> Non
 
 
 def test_the_organisation_is_named(books: Books) -> None:
-    assert ADAPTER.check(books.access, books.send) == "Northwind Books"
+    assert ADAPTER.check(books.access, books.send).name == "Northwind Books"
 
 
 def test_an_organisation_that_the_app_may_not_see_is_refused(sandbox: Sandbox, books: Books) -> None:

@@ -15,7 +15,7 @@ from guardian.models import UserObjectPermission
 from guardian.shortcuts import assign_perm, remove_perm
 
 from console.models import Grant, Role, User
-from integrations.models import Connection, Scope, Tenant
+from integrations.models import Connection, Record, Scope, Tenant
 from integrations.models.visibility import VisibleQuerySet
 
 SEE = "see"
@@ -179,6 +179,21 @@ def find_here(request: Any, rows: VisibleQuerySet[M], pk: int, action: str = "")
     if action:
         require(request.user, action, tenant_id=found.tenant_id, connection_id=getattr(found, "connection_id", None))
     return found  # type: ignore[no-any-return]
+
+
+def seen_records(user: User, *along: str) -> "models.Prefetch[Any]":
+    """Read along the record of each row where `user` may see it, and None where not: a row may hang on a copy.
+
+    `along` are relations of the record that are read with it.
+    """
+    return models.Prefetch("record", Record.objects.visible_to(user).select_related(*along))
+
+
+def seen(record: Record | None, user: User) -> Record | None:
+    """Return a record that was read already, None where `user` may not see it."""
+    if record is None:
+        return None
+    return record if user.powers.may(SEE, tenant_id=record.tenant_id, connection_id=record.connection_id) else None
 
 
 P = ParamSpec("P")

@@ -99,7 +99,7 @@ def page(
         if len(chosen) > 1:
             rows = visible.filter(pk__in=newest.first_of_each(rows, name, chosen, query, SIZE))
             break
-    return newest.page(rows.select_related("record", "connection"), query, SIZE)
+    return newest.page(rows.select_related("connection"), query, SIZE)
 
 
 def tabs(asking: Asking, visible: "QuerySet[Command]", url: str) -> list[dict[str, Any]]:

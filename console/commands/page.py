@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from console import values, wording
-from console.access import find_here
+from console.access import find_here, seen
 from console.commands import acts, exchanges, telling
 from integrations.boundary.redaction import Redacted, mask, redact
 from integrations.canonical import KINDS
@@ -36,6 +36,7 @@ def gather(request: Any, command: Command, *, revealed: bool = False) -> dict[st
     failures = list(Failure.objects.filter(command=command).select_related("problem").order_by("-id")[:MOST_FAILURES])
     return {
         "command": command,
+        "record": seen(command.record, request.user),
         "outcome": telling.outcome_of(command),
         "thing": telling.thing(command),
         "action": adapter.actions.get(command.action),

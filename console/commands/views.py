@@ -9,7 +9,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRefresh
 
-from console.access import in_space
+from console.access import in_space, seen_records
 from console.commands import listing, page
 from integrations.models import Command
 
@@ -23,7 +23,9 @@ def commands(request: Any) -> HttpResponse:
     asking = listing.Asking.read(request.GET, space.connections)
     context: dict[str, Any] = {
         "asking": asking,
-        "cut": listing.page(asking, visible, space.connections, request.GET),
+        "cut": listing.page(
+            asking, visible.prefetch_related(seen_records(request.user)), space.connections, request.GET
+        ),
         "filters": listing.shown_filters(asking),
         "may_be_asked": listing.may_be_asked(space.connections),
     }

@@ -4,10 +4,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.http import QueryDict
 
 from console import newest
+from console.access import seen_records
 from console.context import may_here, where
 from console.drift.showing import Group
 from console.filters import Choice, Filter, read
@@ -31,9 +32,10 @@ def connections_of(request: Any) -> list[Connection]:
 def visible(request: Any) -> "QuerySet[Drift]":
     """Return the differences of the space that the person may see."""
     space = request.space
-    return Drift.objects.visible_to(request.user).filter(
+    rows = Drift.objects.visible_to(request.user).filter(
         tenant=space.tenant, environment=space.environment, connection__in=connections_of(request)
     )
+    return rows.prefetch_related(seen_records(request.user, "customer"))
 
 
 def offered(connections: Collection[Connection]) -> list[Filter]:
@@ -114,7 +116,7 @@ def _of_objects(rows: "QuerySet[Drift]", keys: list[tuple[int, str, str]]) -> li
 
 def with_names(rows: "QuerySet[Drift]") -> "QuerySet[Drift]":
     """Return the rows with what a page says of each."""
-    return rows.select_related("connection", "record__customer", "evidence")
+    return rows.select_related("connection", "evidence").annotate(currency=F("record__currency"))  # type: ignore[no-redef]
 
 
 def groups(rows: Iterable[Drift], *, personal: Collection[int]) -> list[Group]:

@@ -101,11 +101,14 @@ class Group:
     @property
     def is_copy(self) -> bool:
         """Whether it was exported there: belief follows its own provider, and ours may be sent."""
-        return self.record is not None and self.record.connection_id != self.head.connection_id
+        if self.record is None:
+            # A record that one may not see is at another connection than the difference, which one does see.
+            return self.head.record_id is not None
+        return self.record.connection_id != self.head.connection_id
 
     @property
     def label(self) -> str:
-        """What people call it; the provider's id where we hold no record."""
+        """What people call it; the provider's id where we hold no record, or none that one may see."""
         return self.record.label if self.record else self.head.external_id
 
     @property
@@ -123,7 +126,7 @@ class Group:
 
     def _currencies(self) -> tuple[str, str]:
         """Return in which currency each side counts; they differ where the currency itself does."""
-        ours = self.record.currency if self.record else ""
+        ours = self.record.currency if self.record else self.head.currency or ""
         theirs = next((str(row.theirs) for row in self.rows if row.field == "currency" and row.theirs), ours)
         return ours, theirs
 
@@ -141,6 +144,8 @@ class Group:
     def effect(self) -> str:
         """Say what accepting theirs would do to the record."""
         words = {row.field: row for row in self.rows}
+        if self.is_copy:
+            return "cannot follow a copy"
         if self.record is None:
             return "becomes a record here, from the evidence of the check"
         if EXISTENCE in words:

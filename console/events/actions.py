@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from console import revealing, values
-from console.access import in_space
+from console.access import in_space, seen
 from console.events import page
 from console.questions import GET_OR_POST, LONGEST, Question, ask, reason_of
 from integrations.models import Event, Mapping
@@ -48,6 +48,7 @@ def _show_plan(
     ]
     context = {
         "event": event,
+        "record": seen(event.record, request.user),
         "plan": plan,
         "chosen": chosen,
         "mappings": mappings,

@@ -59,7 +59,7 @@ def page(
         rows = visible.filter(pk__in=newest.first_of_each(rows, "state", states, query, SIZE))
     elif states:
         rows = rows.filter(state=states[0])
-    return newest.page(rows.select_related("record", "connection"), query, SIZE)
+    return newest.page(rows.select_related("connection"), query, SIZE)
 
 
 def _narrowed(asking: Asking, rows: "QuerySet[Event]", connection_ids: frozenset[int]) -> "QuerySet[Event]":

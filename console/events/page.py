@@ -6,7 +6,7 @@ from typing import Any
 from django.urls import reverse
 from django.utils import timezone
 
-from console.access import find_here
+from console.access import find_here, seen
 from console.events import evidence, telling, versions
 from integrations.boundary.vault import Unreadable, unseal
 from integrations.models import Attempt, Event, Failure, JournalEntry, Mapping, MappingState, Payload, Run, WorkState
@@ -34,8 +34,10 @@ def gather(request: Any, event: Event, *, revealed: bool = False) -> dict[str, A
     failures = list(Failure.objects.filter(event=event).select_related("problem").order_by("-id")[:5])
     open_failure = next((failure for failure in failures if failure.resolved_at is None), None)
     same = versions.events_of_object(event)
+    record = seen(event.record, request.user)
     return {
         "event": event,
+        "record": record,
         "kind": kind,
         "payload": payload,
         "shown": evidence.show(read, body, adapter, revealed=revealed),
@@ -46,7 +48,7 @@ def gather(request: Any, event: Event, *, revealed: bool = False) -> dict[str, A
         "mappings": mappings_of(event, read.mapping_id, chosen),
         "failures": failures,
         "open_failure": open_failure,
-        "lead": telling.tell(event, open_failure, now, lambda pk: reverse("record", args=(*space.args, pk))),
+        "lead": telling.tell(event, record, open_failure, now, lambda pk: reverse("record", args=(*space.args, pk))),
         "state_words": telling.state_words(event),
         "lines": lines_of(event),
         "versions": versions.compare(same, event.connection, hidden) if len(same) > 1 and body is not None else [],

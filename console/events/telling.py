@@ -9,18 +9,20 @@ from django.utils.safestring import SafeString
 
 from console import values, wording
 from integrations.boundary.receive import UNREADABLE
-from integrations.models import DecisionWord, Event, Failure, Source, WorkState
+from integrations.models import DecisionWord, Event, Failure, Record, Source, WorkState
 
 
-def tell(event: Event, failure: Failure | None, now: datetime, record_url: Callable[[int], str]) -> SafeString:
-    """Return the sentences that open an event's page; `failure` is the open one."""
-    sentences = [_said(event, now, record_url), _decided(event), _stands(event, failure, now)]
+def tell(
+    event: Event, record: Record | None, failure: Failure | None, now: datetime, record_url: Callable[[int], str]
+) -> SafeString:
+    """Return the sentences that open an event's page; `record` where it may be seen, `failure` is the open one."""
+    about = _object(event, record, record_url)
+    sentences = [_said(event, about, now), _decided(event), _stands(event, failure, now)]
     return format_html_join(" ", "{}", ((sentence,) for sentence in sentences if sentence))
 
 
-def _said(event: Event, now: datetime, record_url: Callable[[int], str]) -> SafeString:
+def _said(event: Event, about: Any, now: datetime) -> SafeString:
     provider, at = event.connection.name, values.told_on(event.occurred_at, now)
-    about = _object(event, record_url)
     if event.event_type == UNREADABLE:
         return format_html("{} sent bytes that cannot be read {}.", provider, values.told_on(event.received_at, now))
     if event.source == Source.WEBHOOK:
@@ -35,9 +37,9 @@ def _to(about: Any) -> Any:
     return format_html(" to {}", about) if about else ""
 
 
-def _object(event: Event, record_url: Callable[[int], str]) -> Any:
-    if event.record:
-        return format_html('<a href="{}">{}</a>', record_url(event.record.pk), event.record.label)
+def _object(event: Event, record: Record | None, record_url: Callable[[int], str]) -> Any:
+    if record:
+        return format_html('<a href="{}">{}</a>', record_url(record.pk), record.label)
     return format_html("<code>{}</code>", event.external_id) if event.external_id else ""
 
 

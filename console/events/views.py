@@ -8,7 +8,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRefresh
 
-from console.access import in_space
+from console.access import in_space, seen_records
 from console.events import listing, page
 from integrations.models import Event
 
@@ -22,7 +22,9 @@ def events(request: Any) -> HttpResponse:
     asking = listing.Asking.read(request.GET, space.connections)
     context = {
         "asking": asking,
-        "cut": listing.page(asking, visible, space.connection_ids, request.GET),
+        "cut": listing.page(
+            asking, visible.prefetch_related(seen_records(request.user)), space.connection_ids, request.GET
+        ),
         "filters": asking.filters.values(),
         "keep": [("q", asking.asked.text)],
     }

@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from console.access import seen
 from console.events import evidence
+from console.models import User
 from console.tree import Marks
 from console.values import name_of, shown
 from integrations.boundary.mapping import Traced
@@ -117,13 +119,15 @@ class TriedRow:
     rows: tuple[tuple[str, str, str], ...]
 
 
-def tried_rows(mapping: Mapping, impact: Impact, *, personal: bool) -> list[TriedRow]:
+def tried_rows(mapping: Mapping, impact: Impact, user: User, *, personal: bool) -> list[TriedRow]:
     """Return the events that the new rules change, failures first."""
-    return [TriedRow(each, _label(each), _changes(mapping.kind, each, personal)) for each in impact.differing[:SHOWN]]
+    return [
+        TriedRow(each, _label(each, user), _changes(mapping.kind, each, personal)) for each in impact.differing[:SHOWN]
+    ]
 
 
-def _label(each: Tried) -> str:
-    record = each.event.record
+def _label(each: Tried, user: User) -> str:
+    record = seen(each.event.record, user)
     return record.label if record else each.event.external_id
 
 

@@ -155,7 +155,7 @@ def _form(
         "unchanged": bool(rules) and not difference,
         "difference": difference,
         "parts": page.impact_parts(impact) if impact else [],
-        "tried": page.tried_rows(current, impact, personal=personal) if impact else [],
+        "tried": page.tried_rows(current, impact, request.user, personal=personal) if impact else [],
         "digest": _digest(current, text),
         "error": error,
         "reason_value": reason,

@@ -9,6 +9,8 @@ from typing import Final
 from django.http import QueryDict
 
 from console import newest, wording
+from console.access import seen_records
+from console.models import User
 from console.newest import Newest
 from console.overview.words import asked
 from console.values import name_of
@@ -66,9 +68,10 @@ def sensitive(provider: str, field: str) -> bool:
     return name in theirs or any(name in kind.sensitive for kind in KINDS.values())
 
 
-def samples(problem: Problem, *, personal: bool) -> list[Sample]:
+def samples(problem: Problem, user: User, *, personal: bool) -> list[Sample]:
     """Return the newest failures of a problem that differ in what they say; most say the same."""
-    rows = problem.failures.select_related(*SUBJECTS, "record", "connection").order_by("-id")[:LOOKED_AT]
+    rows = problem.failures.select_related(*SUBJECTS, "connection").order_by("-id")
+    rows = rows.prefetch_related(seen_records(user))[:LOOKED_AT]
     found: dict[str, Sample] = {}
     for failure in rows:
         found.setdefault(f"{failure.message}\n{failure.value}\n{failure.difference}", Sample(failure, personal))
@@ -84,9 +87,9 @@ def rules_of(problem: Problem, found: Sequence[Sample]) -> Mapping | None:
     return rules.filter(resource=event.resource).defer("rules").first()
 
 
-def affected(problem: Problem, query: QueryDict) -> Newest[Failure]:
+def affected(problem: Problem, query: QueryDict, user: User) -> Newest[Failure]:
     """Return one page of what failed, the newest first: what is open; of a resolved problem, what it was."""
-    rows = problem.failures.select_related(*SUBJECTS, "record")
+    rows = problem.failures.select_related(*SUBJECTS).prefetch_related(seen_records(user))
     if problem.open_count:
         rows = rows.filter(resolved_at__isnull=True)
     return newest.page(rows, query, SIZE)

@@ -58,12 +58,12 @@ def problems(request: Any) -> HttpResponse:
 def problem(request: Any, pk: int) -> HttpResponse:
     """Show one problem: what to do, samples, what it affects, and what people did about it."""
     found, now = _problem(request, pk), timezone.now()
-    cut = page.affected(found, request.GET)
+    cut = page.affected(found, request.GET, request.user)
     if request.htmx:
         return render(request, "problems/_affected.html", {"problem": found, "cut": cut, "now": now})
     powers, where = request.user.powers, {"tenant_id": found.tenant_id, "connection_id": found.connection_id}
     trend = trends_of([found.pk], now)[found.pk]
-    samples = page.samples(found, personal=powers.may("see_personal", **where))
+    samples = page.samples(found, request.user, personal=powers.may("see_personal", **where))
     context = {
         "now": now,
         "problem": found,

@@ -22,6 +22,7 @@ from integrations.models import (
     Transition,
     WorkState,
 )
+from integrations.models.visibility import Person
 
 #: Deliveries of a record that are looked at to tell who was told.
 MOST_TOLD = 12
@@ -57,19 +58,19 @@ class Answer:
     at: datetime | None = None
 
 
-def with_answers(records: "QuerySet[Record]") -> "QuerySet[Record]":
-    """Read along what the answers need, so that they cost no query of their own."""
+def with_answers(records: "QuerySet[Record]", person: Person) -> "QuerySet[Record]":
+    """Read along what the answers need and a person may see, so that they cost no query of their own."""
     moves = Transition.objects.filter(record=OuterRef("pk")).exclude(from_state=F("to_state")).order_by("-version")
     moved = JSONObject(before="from_state", after="to_state", at="at", cause="cause", cause_id="cause_id")
-    events = Event.objects.filter(record=OuterRef("pk")).order_by().values("record")
+    events = Event.objects.visible_to(person).filter(record=OuterRef("pk")).order_by().values("record")
     tries = events.annotate(told=JSONObject(events=Count("pk"), replays=Sum("replays"), redelivered=Sum("redelivered")))
-    sights = Reference.objects.filter(record=OuterRef("pk")).order_by("id")
+    sights = Reference.objects.visible_to(person).filter(record=OuterRef("pk")).order_by("id")
     sight = JSONObject(
         connection_id="connection_id", resource="resource", external_id="external_id", checked_at="checked_at",
         deleted_at="deleted_at",
     )  # fmt: skip
-    drifts = Drift.objects.filter(record=OuterRef("pk"), status=DriftStatus.OPEN).order_by("id")
-    deliveries = Delivery.objects.filter(record=OuterRef("pk")).order_by("-id")
+    drifts = Drift.objects.visible_to(person).filter(record=OuterRef("pk"), status=DriftStatus.OPEN).order_by("id")
+    deliveries = Delivery.objects.visible_to(person).filter(record=OuterRef("pk")).order_by("-id")
     delivery = JSONObject(id="id", state="state", subscription=F("subscription__name"), topic=F("message__topic"))
     return records.annotate(
         last_move=Subquery(moves.annotate(told=moved).values("told")[:1]),

@@ -14,6 +14,7 @@ from console.commands import beginning
 from console.records import answers, asked, belief, exports, sides, timeline
 from integrations.canonical import KINDS
 from integrations.models import Command, Connection, Event, Failure, Link, Payload, Record, Run
+from integrations.models.visibility import Person
 
 MOST_RELATED = 8
 MOST_PAYLOADS = 5
@@ -30,7 +31,7 @@ class Related:
 
 def find(request: Any, pk: int) -> Record:
     """Return the record that the person may see, with what its answers need; raises Http404."""
-    rows = answers.with_answers(Record.objects.select_related("customer", "mapping"))
+    rows = answers.with_answers(Record.objects.select_related("customer", "mapping"), request.user)
     rows = asked.with_newest(rows, Command.objects.visible_to(request.user))
     return find_here(request, rows, pk)  # type: ignore[arg-type]
 
@@ -41,9 +42,9 @@ def gather(request: Any, record: Record) -> dict[str, Any]:
     connection = space.connection(record.connection_id)
     may = partial(user.powers.may, tenant_id=record.tenant_id, connection_id=record.connection_id)
     sights = answers.sights_of(record)
-    links = list(_links(record))
-    failures = open_failures(record) if record.stuck_since else []
-    events = newest_events(record)
+    links = list(_links(record, user))
+    failures = open_failures(record, user) if record.stuck_since else []
+    events = newest_events(record, user)
     stretch = timeline_of(request, record, now)
     url_of = partial(_url_of, space)
     linked = {link.field: link.target for link in links if link.record_id == record.pk}
@@ -124,17 +125,17 @@ def timeline_of(request: Any, record: Record, now: datetime) -> timeline.Stretch
     )
 
 
-def open_failures(record: Record) -> list[Failure]:
-    """Return what keeps a record stuck: what asks for a person first, then the oldest."""
-    rows = Failure.objects.filter(record=record, resolved_at__isnull=True, event__isnull=False)
+def open_failures(record: Record, person: Person) -> list[Failure]:
+    """Return what a person may see of what keeps a record stuck: what asks for a person first, then the oldest."""
+    rows = Failure.objects.visible_to(person).filter(record=record, resolved_at__isnull=True, event__isnull=False)
     found = rows.select_related("problem__assigned_to", "event").order_by("at")
     return sorted(found, key=lambda failure: bool(failure.event and failure.event.state != "parked"))
 
 
-def newest_events(record: Record) -> list[Event]:
-    """Return a record's newest events, each with the size of its payload."""
+def newest_events(record: Record, person: Person) -> list[Event]:
+    """Return a record's newest events that a person may see, each with the size of its payload."""
     kept = Payload.objects.filter(pk=OuterRef("payload_id"), at=OuterRef("payload_at"))
-    rows = Event.objects.filter(record=record).annotate(size=Subquery(kept.values("size")[:1]))
+    rows = Event.objects.visible_to(person).filter(record=record).annotate(size=Subquery(kept.values("size")[:1]))
     return list(rows.order_by("-id")[:MOST_PAYLOADS])
 
 
@@ -146,10 +147,12 @@ def run_asked(request: Any, record: Record) -> Run | None:
     return Run.objects.visible_to(request.user).filter(pk=int(pk), tenant_id=record.tenant_id).first()
 
 
-def _links(record: Record) -> Any:
-    """Return the links from a record first, then the newest ones to it."""
+def _links(record: Record, person: Person) -> Any:
+    """Return the links from a record first, then the newest ones to it; both ends are seen."""
     own_first = Case(When(record=record, then=Value(0)), default=Value(1), output_field=IntegerField())
-    rows = Link.objects.filter(Q(record=record) | Q(target=record)).select_related("record", "target")
+    visible = Record.objects.visible_to(person).values("pk")
+    rows = Link.objects.filter(Q(record=record, target__in=visible) | Q(target=record, record__in=visible))
+    rows = rows.select_related("record", "target")
     return rows.order_by(own_first, "-id")[:MOST_RELATED]
 
 

@@ -80,14 +80,15 @@ class Stretch:
 
 
 def entries_of(record: Record, person: Person) -> "QuerySet[JournalEntry]":
-    """Return the journal about a record; what was asked of a connection only to who sees that connection."""
+    """Return the journal about a record; of each line's connection only to who sees that connection."""
     return JournalEntry.objects.visible_to(person).filter(record_id=record.pk)
 
 
-def before_it_was(record: Record) -> "QuerySet[JournalEntry]":
-    """Return the lines about its events from before the record existed."""
-    events = Event.objects.filter(record=record).values("pk")
-    return JournalEntry.objects.filter(record_id__isnull=True, subject_type="event", subject_id__in=events)
+def before_it_was(record: Record, person: Person) -> "QuerySet[JournalEntry]":
+    """Return the lines about its events from before the record existed; as above, of connections one sees."""
+    events = Event.objects.visible_to(person).filter(record=record).values("pk")
+    lines = JournalEntry.objects.visible_to(person)
+    return lines.filter(record_id__isnull=True, subject_type="event", subject_id__in=events)
 
 
 def read(
@@ -103,7 +104,7 @@ def read(
     """Return the stretch that goes on after the entry `place`, or begins the timeline; `names` of connections."""
     order = "id" if oldest_first else "-id"
     parts = []
-    for part in (entries_of(record, person), before_it_was(record)):
+    for part in (entries_of(record, person), before_it_was(record, person)):
         if place is not None:
             part = part.filter(**{"id__gte" if oldest_first else "id__lte": place})
         parts.append(part.order_by(order)[: SIZE + 2])

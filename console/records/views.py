@@ -70,7 +70,7 @@ def entry(request: Any, pk: int, entry_pk: int) -> HttpResponse:
     """Show what lies behind one line of the timeline: the evidence, the change, the person."""
     found = find_here(request, Record.objects.all(), pk)
     line = timeline.entries_of(found, request.user).filter(pk=entry_pk).first()
-    line = line or timeline.before_it_was(found).filter(pk=entry_pk).first()
+    line = line or timeline.before_it_was(found, request.user).filter(pk=entry_pk).first()
     if line is None:
         raise Http404
     context = {"record": found, "entry": line, "line": timeline.line_of(line)}

@@ -42,6 +42,9 @@ class Drift(Owned):
     settled_by = models.CharField(max_length=150, blank=True, default="")
     reason = models.TextField(blank=True, default="")
 
+    #: Its record's, where a reader who may not see the record reads it along.
+    currency: str | None = ""
+
     objects = VisibleQuerySet["Drift"].as_manager()
 
     class Meta:

@@ -58,8 +58,8 @@ def refuse_locked(drifts: Sequence[Drift]) -> None:
 def _refuse(drift: Drift, record: Record, copies: Sequence[Copy]) -> None:
     if drift.connection_id != record.connection_id:
         raise Refusal(
-            f"{drift.connection.name} holds a copy of {record.label}: belief follows its own provider. "
-            "Send ours there, or ignore the difference."
+            f"{drift.connection.name} holds {drift.resource} {drift.external_id} as a copy: belief follows its own "
+            "provider. Send ours there, or ignore the difference."
         )
     lock = locks_of(copies, record).get(drift.field)
     if lock:

@@ -100,7 +100,7 @@ def _safe(cell: Any) -> str:
 
 
 def _cells(drift: Drift, personal: bool) -> tuple[Any, ...]:
-    record, currency = drift.record, drift.record.currency if drift.record else ""
+    record, currency = drift.record, (drift.record.currency if drift.record else drift.currency) or ""
     ours, theirs = (_value(drift, side, currency, personal) for side in (drift.ours, drift.theirs))
     amount = record.amount if record else None
     return (

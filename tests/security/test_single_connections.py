@@ -101,7 +101,13 @@ def test_the_other_environment_does_not_exist(two: Two, somebody: User, client_o
     assert client_of(somebody).get("/northwind/test/").status_code == 200
 
 
-@pytest.mark.parametrize("page", ["overview", "records", "problems", "events", "connections", "mappings", "audit"])
+LISTS = [
+    "overview", "records", "problems", "events", "commands", "drift", "drift_runs", "connections", "mappings",
+    "subscriptions", "subscription_deliveries", "audit",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("page", LISTS)
 def test_no_list_names_anything_of_a_sibling(page: str, two: Two, somebody: User, client_of: ClientOf) -> None:
     Connection.objects.filter(pk=two.sibling.pk).update(name="Siblingname")
     Record.objects.filter(connection=two.sibling).update(label="Siblinglabel")

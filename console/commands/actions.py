@@ -9,12 +9,13 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 
 from console import revealing
-from console.access import in_space
+from console.access import in_space, seen
 from console.commands import acts, page, telling
 from console.commands.forms import SEND, THERE, ResolveForm
 from console.questions import GET_OR_POST, Question, ask, filled
 from integrations.models import Command, Outcome
 from integrations.workflow import commands
+from integrations.workflow.known_there import OfAnother
 
 WHO_READS = "Kept in the journal with your name, on the timeline of its record."
 
@@ -136,7 +137,11 @@ def resolve(request: Any, pk: int) -> HttpResponse:
             commands.send_again(found, actor=request.actor, reason=reason)
             return "It goes out again under the same operation id"
         external_id = form.cleaned_data["external_id"] if how == THERE else ""
-        commands.resolve(found, outcome=how, external_id=external_id, actor=request.actor, reason=reason)
+        try:
+            commands.resolve(found, outcome=how, external_id=external_id, actor=request.actor, reason=reason)
+        except OfAnother as refused:
+            other = seen(refused.record, request.user)
+            raise OfAnother(external_id, refused.record, f"{other.kind} {other}") if other else refused from refused
         return "Marked as confirmed" if how == THERE else "Marked as failed; nothing is sent"
 
     question = Question(

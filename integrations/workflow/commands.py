@@ -268,7 +268,7 @@ def look_for_effect(command: Command, *, actor: Actor, reason: str) -> Command:
 def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Actor, reason: str) -> Command:
     """Close a command by a person's knowledge: its effect is there (with its id), or there is none.
 
-    Raises `Refusal` for one that is being sent, that is over, or that nobody has to decide on.
+    Raises `Refusal` for one that is being sent, that is over, or that nobody has to decide on, and `OfAnother`.
     """
     held = _let_go(command, reason)
     if outcome not in (Outcome.CONFIRMED, Outcome.FAILED):
@@ -281,6 +281,7 @@ def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Act
     move(held, outcome, f"{actor.name} found out: {known}. {reason}")
     if outcome == Outcome.CONFIRMED:
         held.external_id, held.confirmed_at = external_id.strip() or held.external_id, timezone.now()
+        known_there.refuse_another(held)
         known_there.note([held], timezone.now())
     _finish(held, WorkState.DONE, f"Resolved by {actor.name}")
     _note(held, Lane.PEOPLE, "command.resolved", f"{actor.name}: {known}: {held.summary}", actor, reason)

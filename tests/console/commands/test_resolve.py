@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from console.access import grant
+from console.models import Role, User
 from integrations.models import Command, JournalEntry, Outcome, Record, Reference, Tenant, WorkState
 from tests.conftest import connected
 
@@ -28,6 +30,30 @@ def test_support_marks_one_as_confirmed_with_the_id_that_was_found(
     assert Reference.objects.filter(record=unknown.record, external_id="re_found").exists()
     entry = JournalEntry.objects.get(action="command.resolved")
     assert (entry.actor_id, entry.reason) == (support.pk, "Seen in their dashboard")
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_what_is_another_records_is_not_taken_for_its_effect(
+    client_of: Any, support: Any, commands_url: str, unknown: Command, tenant: Tenant, make_record: Any, seen: bool
+) -> None:
+    """The copy would aim at it, and the next change go over it. What it is, is told to who may see it."""
+    shop = connected(tenant, "Shop")
+    Record.objects.update(connection=shop)
+    other = make_record("invoice", data={"number": "INV-9000"}, on=shop)
+    Reference.objects.create(
+        record=other, connection=unknown.connection, resource="refund", external_id="re_found",
+        seen_at=timezone.now(), checked_at=timezone.now(),
+    )  # fmt: skip
+    visitor = User.objects.create_user(username="v@x.example", email="v@x.example", password="right horse")
+    grant(visitor, Role.SUPPORT, tenant, by="the tests", connection=unknown.connection)
+
+    refused = resolve(client_of(support if seen else visitor), commands_url, unknown)
+
+    assert refused.status_code == 422
+    assert "re_found is the id of" in refused.content.decode()
+    assert ("INV-9000" in refused.content.decode()) == seen
+    unknown.refresh_from_db()
+    assert (unknown.outcome, unknown.external_id) == (Outcome.UNKNOWN, "")
 
 
 def test_confirmed_needs_the_id(client_of: Any, support: Any, commands_url: str, unknown: Command) -> None:

@@ -63,6 +63,27 @@ class Bytes:
     body: bytes | None
 
 
+@dataclass(frozen=True)
+class Reader:
+    """What may be shown of an exchange: `sensitive` keys are taken out unless it is revealed.
+
+    Where `many` commands travelled, what is of no one of them alone holds what is personal of them all, and one
+    command's reveal opens none of that.
+    """
+
+    sensitive: frozenset[str]
+    revealed: bool
+    many: int
+
+    def hides(self, *, own: bool) -> frozenset[str]:
+        """Return the keys to take out of what is the command's own, or of all that travelled."""
+        return frozenset() if self.revealed and (own or self.many == 1) else self.sensitive
+
+    def may_reveal(self, *, own: bool) -> bool:
+        """Say whether a reveal of the command opens it."""
+        return own or self.many == 1
+
+
 def of_command(command_id: int, sensitive: frozenset[str], *, revealed: bool = False) -> tuple[list[Exchange], int]:
     """Return a command's newest tries, newest first, and how many there are."""
     attempts = list(Attempt.objects.filter(command_id=command_id).order_by("-id")[: MOST + 1])
@@ -76,14 +97,14 @@ def read(
     """Return tries with their bytes; `newest` is the number of the first. Reads payloads in one query."""
     kept = payloads_of(attempts)
     travelled = together(attempts)
-    hidden = frozenset[str]() if revealed else sensitive
     found, shown = [], dict[int, int]()
     for place, attempt in enumerate(attempts):
         number = newest - place
         same = shown.setdefault(attempt.request_id, number) if attempt.request_id else number
-        sent = _sent(attempt, kept, hidden, same if same != number else 0)
-        answer = _answer(attempt, kept, hidden)
-        found.append(Exchange(number, attempt, sent, answer, _silence(attempt), travelled.get(attempt.request_id, 1)))
+        many = travelled.get(attempt.request_id, 1)
+        reader = Reader(sensitive, revealed=revealed, many=many)
+        sent = _sent(attempt, kept, reader, same if same != number else 0)
+        found.append(Exchange(number, attempt, sent, _answer(attempt, kept, reader), _silence(attempt), many))
     return found
 
 
@@ -123,8 +144,8 @@ def together(attempts: Sequence[Attempt]) -> dict[int | None, int]:
     return dict(rows.order_by().values_list("request_id").annotate(Count("command", distinct=True)))
 
 
-def _sent(attempt: Attempt, kept: Mapping[int, Bytes], sensitive: frozenset[str], same_as: int) -> Half:
-    line = f"{attempt.method} {_address(attempt.url, sensitive)}"
+def _sent(attempt: Attempt, kept: Mapping[int, Bytes], reader: Reader, same_as: int) -> Half:
+    line = f"{attempt.method} {_address(attempt.url, reader.hides(own=False))}"
     found = kept.get(attempt.request_id or 0)
     headers = list(_headers(found.row.headers)) if found else []
     if attempt.key and not any(name == "idempotency-key" for name, _ in headers):
@@ -134,7 +155,7 @@ def _sent(attempt: Attempt, kept: Mapping[int, Bytes], sensitive: frozenset[str]
     if same_as:
         body = f"(the same bytes as attempt {same_as}, SHA-256 {wording.shorten(bytes(found.row.sha256).hex(), 14)})"
         return Half(line, headers, body, attempt.started_at)
-    body, hidden = body_of(found, attempt.request_path, sensitive)
+    body, hidden = body_of(found, attempt.request_path, reader)
     return Half(line, headers, body, attempt.started_at, attempt.request_path, hidden)
 
 
@@ -147,7 +168,7 @@ def _address(url: str, sensitive: frozenset[str]) -> str:
     return f"{parts.path}?({query})" if isinstance(query, Redacted) else f"{parts.path}?{parts.query}"
 
 
-def _answer(attempt: Attempt, kept: Mapping[int, Bytes], sensitive: frozenset[str]) -> Half | None:
+def _answer(attempt: Attempt, kept: Mapping[int, Bytes], reader: Reader) -> Half | None:
     if attempt.state != AttemptState.ANSWERED or attempt.status is None:
         return None
     line = f"{attempt.status} {phrase(attempt.status)}".rstrip()
@@ -157,7 +178,7 @@ def _answer(attempt: Attempt, kept: Mapping[int, Bytes], sensitive: frozenset[st
     if found is None:
         return Half(line, [], "(its body was not kept)", attempt.finished_at)
     headers = [(name, value) for name, value in _headers(found.row.headers) if any(part in name for part in TELLING)]
-    body, hidden = body_of(found, attempt.path, sensitive)
+    body, hidden = body_of(found, attempt.path, reader)
     return Half(line, headers, body, attempt.finished_at, attempt.path, hidden)
 
 
@@ -184,20 +205,23 @@ def _headers(headers: Any) -> Iterable[tuple[str, str | None]]:
         yield name, None if value == "(removed)" else value
 
 
-def body_of(found: Bytes, pointer: str, sensitive: frozenset[str]) -> tuple[str, int]:
-    """Return a body as text, or its part that an RFC 6901 pointer names, and how many values were taken out."""
+def body_of(found: Bytes, pointer: str, reader: Reader) -> tuple[str, int]:
+    """Return a body as text, or its part that an RFC 6901 pointer names, and how many values a reveal would show."""
     if found.body is None:
         return "(no key opens these bytes)", 0
     if not found.body:
         return "", 0
     document = _parsed(found)
     if document is None:
-        return as_text(found.body, revealed=not sensitive), 0
+        return as_text(found.body, revealed=not reader.hides(own=False)), 0
+    own, part = bool(pointer), document
     try:
-        clean = redact(pointed(document, pointer), sensitive)
+        part = pointed(document, pointer)
     except LookupError:
-        clean = redact(document, sensitive)
-    return cut("".join(drawn(clean)).encode(errors="replace").decode()), taken_out(clean)
+        own = False
+    clean = redact(part, reader.hides(own=own))
+    hidden = taken_out(clean) if reader.may_reveal(own=own) else 0
+    return cut("".join(drawn(clean)).encode(errors="replace").decode()), hidden
 
 
 class Number(str):

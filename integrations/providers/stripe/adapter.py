@@ -51,10 +51,12 @@ LOG_REACH: Final = timedelta(days=30)
 
 MAPPING: Final = files("integrations.providers.stripe").joinpath("mapping.toml").read_bytes()
 #: Personal data, and links that open a document to whoever has them.
+#: The message of an error quotes what was sent, as an e-mail address; its code and ours say what is wrong.
 _SENSITIVE: Final = """
 account_holder_name account_number address address_city address_line1 address_line2 address_state address_zip
 bank_account bic billing_details business_vat_id buyer_id cashtag clabe customer_address customer_email customer_name
-customer_phone customer_shipping customer_tax_ids dob dynamic_last4 email fingerprint hosted_instructions_url
+customer_phone customer_shipping customer_tax_ids dob dynamic_last4 email error.message fingerprint
+hosted_instructions_url
 hosted_invoice_url hosted_voucher_url iban image_url_png image_url_svg individual_name instructions_email invoice_pdf
 ip ip_address last4 line1 line2 mobile_auth_url name network_transaction_id owner pay_id payer_details payer_email
 payer_id payer_name phone postal_code receipt_email receipt_url redirect_to_url routing_number shipping

@@ -43,10 +43,12 @@ from integrations.providers.xero.exporting import XeroExporter
 from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_items, read_webhook
 
 MAPPING: Final = files("integrations.providers.xero").joinpath("mapping.toml").read_bytes()
+#: Messages quote what was sent, as the name of a contact; what they say is in words of ours beside them.
 _SENSITIVE: Final = """
-AccountNumber AddressLine1 AddressLine2 AddressLine3 AddressLine4 AttentionTo BankAccountDetails BankAccountNumber
-City CompanyNumber Country EmailAddress FirstName LastName Name OnlineInvoiceUrl PhoneAreaCode PhoneCountryCode
-PhoneNumber PostalCode Region SkypeUserName TaxNumber TrackingCategoryName Url Website XeroNetworkKey
+AccountNumber AddressLine1 AddressLine2 AddressLine3 AddressLine4 AttentionTo BankAccountDetails BankAccountName
+BankAccountNumber City CompanyNumber Country Details EmailAddress FirstName LastName Message Name OnlineInvoiceUrl
+Particulars PhoneAreaCode PhoneCountryCode PhoneNumber PostalCode Region SkypeUserName TaxNumber TrackingCategoryName
+Url Website XeroNetworkKey
 """
 
 

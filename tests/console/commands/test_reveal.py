@@ -73,6 +73,27 @@ def test_ones_own_part_of_what_travelled_is_revealed(
     assert "second@other.example" not in shown
 
 
+@pytest.mark.parametrize(
+    ("provider", "answer"),
+    [
+        ("xero", {"Invoices": [{"ValidationErrors": [{"Message": "The contact Ida Halvorsen is taken"}]}]}),
+        ("xero", {"BatchPayments": [{"BankAccountName": "Ida Halvorsen", "Details": "Of Ida Halvorsen"}]}),
+        ("stripe", {"error": {"code": "parameter_invalid", "message": "Ida Halvorsen is no customer"}}),
+    ],
+)
+def test_what_providers_say_in_their_own_words_is_not_shown_unasked(
+    client_of: Any, support: Any, commands_url: str, unknown: Command, make_try: Any, provider: str, answer: Any
+) -> None:
+    """Their messages quote what was sent. Ours beside them say what is wrong."""
+    Connection.objects.filter(pk=unknown.connection_id).update(provider=provider)
+    make_try(unknown, answer=answer, status=400, message="Stripe refused the request as invalid", category="validation")
+
+    page = client_of(support).get(f"{commands_url}{unknown.pk}/").content.decode()
+
+    assert "Halvorsen" not in page
+    assert "refused the request as invalid" in page
+
+
 def test_without_a_reason_nothing_is_shown(client_of: Any, engineer: Any, url: str) -> None:
     answer = client_of(engineer).post(url, {"reason": " "})
 

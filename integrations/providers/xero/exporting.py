@@ -55,7 +55,8 @@ def _customer(part: Part) -> Plan:
 
 def _contact(part: Part) -> dict[str, Any]:
     email = part.data.get("email")
-    name = (part.data.get("name") or "").strip() or email or part.source_id or part.label
+    # A name shows where an e-mail address may not.
+    name = (part.data.get("name") or "").strip() or part.source_id or email or part.label
     if part.namesake:
         # No two contacts may have the same name.
         name = f"{name[: _LONGEST - 3 - len(part.source_id)]} ({part.source_id})"

@@ -56,6 +56,14 @@ def test_a_customer_becomes_a_contact_and_a_change_of_them_an_update() -> None:
     assert plan.content["name"] == "Halvorsen Offshore AS"
 
 
+def test_a_customer_without_a_name_is_called_by_their_id_and_not_by_their_address() -> None:
+    """A name shows where an e-mail address may not: on the page of drift, and in its report."""
+    plan = EXPORTER.plan(replace(CUSTOMER, data={**CUSTOMER.data, "name": " "}, label="ap@halvorsen.example"))
+
+    assert isinstance(plan, Ask)
+    assert plan.content["name"] == "cus_1"
+
+
 def test_two_customers_of_one_name_become_two_contacts() -> None:
     plan = EXPORTER.plan(replace(CUSTOMER, namesake=True))
 

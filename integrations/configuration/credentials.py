@@ -16,6 +16,7 @@ from integrations.boundary.client import Exchanges
 from integrations.boundary.vault import seal
 from integrations.configuration.reach import access_of
 from integrations.configuration.settings import is_in_use
+from integrations.configuration.tokens import empty
 from integrations.failures.categories import Category, Fault
 from integrations.health import breaker
 from integrations.journal.actor import ENGINE, Actor
@@ -206,6 +207,7 @@ def _fail(credential: Credential, fault: Fault) -> None:
         return
     held.state, held.revoked_at, held.failure = CredentialState.REVOKED, timezone.now(), fault.message
     held.save(update_fields=["state", "revoked_at", "failure"])
+    empty(held)
     title = spec_of(held.connection, held.purpose).title
     summary = f"{title} v{held.version} was not accepted: {fault.message.rstrip('.')}. Nothing changed"
     _note(held, "failed", summary, ENGINE, held.reason)
@@ -223,6 +225,7 @@ def cancel(credential: Credential, *, actor: Actor, reason: str) -> None:
         raise Refusal(f"It is {held.state} already.")
     held.state, held.revoked_at, held.failure = CredentialState.REVOKED, timezone.now(), "Cancelled"
     held.save(update_fields=["state", "revoked_at", "failure"])
+    empty(held)
     _note(held, "cancelled", f"The new {held.purpose.replace('_', ' ')} v{held.version} was cancelled", actor, reason)
 
 
@@ -238,6 +241,7 @@ def revoke(credential: Credential, *, actor: Actor, reason: str) -> None:
         raise Refusal(f"Only a retiring secret can be ended; this one is {held.state}.")
     held.state, held.revoked_at = CredentialState.REVOKED, timezone.now()
     held.save(update_fields=["state", "revoked_at"])
+    empty(held)
     _note(held, "revoked", f"{held.purpose.replace('_', ' ')} v{held.version} opens nothing any more", actor, reason)
 
 

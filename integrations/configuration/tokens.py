@@ -23,8 +23,8 @@ from django.utils import timezone
 from integrations.boundary.client import Exchanges, OpenTransaction
 from integrations.boundary.limits import Leave
 from integrations.boundary.vault import seal, unseal
-from integrations.failures.categories import NotYet
-from integrations.models import Credential, Token
+from integrations.failures.categories import Category, Fault, NotYet
+from integrations.models import Credential, CredentialState, Token
 from integrations.providers import get_adapter
 from integrations.providers.base import Access
 
@@ -103,6 +103,10 @@ def _refresh(token: Token, access: Access, owner: uuid.UUID) -> dict[str, str]:
 @transaction.atomic
 def _keep(token: Token, secrets: Mapping[str, str], expires_at: datetime) -> Token:
     """Commit the next version; return the one in force, which is another's where our lease ended under way."""
+    # Before its tokens, as whoever revokes it locks them.
+    credential = Credential.objects.select_for_update(no_key=True).get(pk=token.credential_id)
+    if credential.state == CredentialState.REVOKED:
+        raise _revoked(credential)
     held = Token.objects.select_for_update(of=("self",)).get(pk=token.pk)
     if held.replaced_at:
         return Token.objects.get(credential=held.credential_id, replaced_at=None)
@@ -126,6 +130,17 @@ def _sealed(secrets: Mapping[str, str]) -> bytes:
     return seal(json.dumps(dict(secrets)).encode())
 
 
+def empty(credential: Credential) -> None:
+    """Forget what a credential that was revoked has come to; call inside the transaction that holds its lock."""
+    Token.objects.filter(credential=credential).exclude(secrets=b"").update(secrets=b"")
+
+
+def _revoked(credential: Credential) -> Fault:
+    return Fault(Category.AUTHENTICATION, f"revoked:{credential.purpose}", "The credential was revoked meanwhile")
+
+
 def _opened(token: Token) -> dict[str, str]:
+    if not token.secrets:
+        raise _revoked(token.credential)
     secrets: dict[str, str] = json.loads(unseal(token.secrets))
     return secrets

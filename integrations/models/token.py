@@ -6,6 +6,7 @@ from integrations.models.visibility import VisibleQuerySet
 
 class TokenQuerySet(VisibleQuerySet["Token"]):
     tenant_path = "credential__connection__tenant_id"
+    connection_path = "credential__connection_id"
 
 
 class Token(models.Model):

@@ -19,7 +19,7 @@ from integrations.configuration import credentials, tokens
 from integrations.configuration.connect import connect
 from integrations.configuration.reach import access_of
 from integrations.failures.categories import Category, Fault, NotYet
-from integrations.models import Attempt, Connection, Credential, CredentialState, Tenant, Token
+from integrations.models import Attempt, Connection, Credential, CredentialState, Scope, Tenant, Token
 from integrations.providers import get_adapter
 from integrations.providers.xero.sandbox.harness import Sandbox, run_sandbox
 from tests.conftest import TESTER
@@ -68,6 +68,14 @@ def proved(connection: Connection) -> Connection:
     for credential in Credential.objects.filter(connection=connection, state=CredentialState.PENDING).order_by("pk"):
         credentials.verify(credential.pk)
     return connection
+
+
+def give_another(connection: Connection, refresh_token: str) -> None:
+    """Rotate the refresh token; the one before retires."""
+    made = credentials.submit(
+        connection, purpose="refresh_token", secret=refresh_token, actor=TESTER, reason="Rotated", overlap_hours=1
+    )
+    credentials.verify(made.pk)
 
 
 def states(connection: Connection) -> dict[str, str]:
@@ -173,6 +181,37 @@ def test_tokens_are_kept_sealed_and_never_represented(sandbox: Sandbox, books: C
     assert access.secrets["access_token"].encode() not in bytes(token.secrets)
     assert access.secrets["access_token"].encode() in unseal(token.secrets)
     assert access.secrets["access_token"] not in f"{token!r} {token} {access!r}"
+
+
+def test_a_revoked_credential_has_no_tokens_left(sandbox: Sandbox, books: Connection) -> None:
+    old = Credential.objects.get(connection=books, purpose="refresh_token")
+    give_another(books, sandbox.tokens()[1])
+
+    credentials.revoke(old, actor=TESTER, reason="It leaked")
+
+    assert Token.objects.filter(credential=old).exists()
+    assert not Token.objects.filter(credential=old).exclude(secrets=b"").exists()
+    assert works(books)
+
+
+def test_a_refresh_that_ends_after_the_revocation_keeps_nothing(sandbox: Sandbox, books: Connection) -> None:
+    old = Credential.objects.get(connection=books, purpose="refresh_token")
+    newest = tokens.in_force(old)
+    Credential.objects.filter(pk=old.pk).update(state=CredentialState.RETIRING)
+    old.refresh_from_db()
+    credentials.revoke(old, actor=TESTER, reason="It leaked")
+
+    with pytest.raises(Fault, match="revoked meanwhile"):
+        tokens._keep(newest, {"access_token": "fresh"}, timezone.now())
+
+    assert not Token.objects.filter(credential=old).exclude(secrets=b"").exists()
+
+
+def test_who_sees_a_connection_alone_sees_its_tokens(sandbox: Sandbox, books: Connection) -> None:
+    class Visitor:
+        scope = Scope(connections=frozenset({books.pk}))
+
+    assert Token.objects.visible_to(Visitor()).exists()
 
 
 def test_the_exchange_is_an_attempt_without_its_secrets(sandbox: Sandbox, books: Connection) -> None:

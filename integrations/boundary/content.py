@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from integrations.canonical.asking import is_step
 from integrations.providers.base import ActionSpec
 
 #: Deeper than this nothing canonical is.
@@ -19,6 +20,8 @@ def faults(spec: ActionSpec, external_id: str, content: Mapping[str, Any]) -> di
         found["external_id"] = ["This action makes an object; it takes no id of one."]
     if not spec.creates and not external_id:
         found["external_id"] = [f"Give the provider's id of the {spec.resource.replace('_', ' ')} to act on."]
+    if is_step(external_id):
+        found["external_id"] = ["It is no id: in an address it leads to another place."]
     return found | (_unstorable(content) or _misshapen(spec, content))
 
 

@@ -25,8 +25,21 @@ Minor = Annotated[int, Field(ge=0, le=LARGEST, json_schema_extra={"format": MINO
 Paid = Annotated[int, Field(gt=0, le=LARGEST, json_schema_extra={"format": MINOR_UNITS})]
 #: A text that people read.
 Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def _no_step(value: str) -> str:
+    if is_step(value):
+        raise ValueError("It is no id: in an address it leads to another place.")
+    return value
+
+
+def is_step(external_id: str) -> bool:
+    """Say whether an id is a step within addresses ("." or ".."), by which a request would reach something else."""
+    return external_id.strip() in (".", "..")
+
+
 #: What something else is called at the connection.
-There = Annotated[str, Field(min_length=1, max_length=255, description="Its id there.")]
+There = Annotated[str, AfterValidator(_no_step), Field(min_length=1, max_length=255, description="Its id there.")]
 
 
 class Content(BaseModel):

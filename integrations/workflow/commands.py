@@ -12,6 +12,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
+from integrations.canonical.asking import is_step
 from integrations.failures import grouping
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, about, append, write
@@ -277,6 +278,8 @@ def resolve(command: Command, *, outcome: str, external_id: str = "", actor: Act
         raise Refusal(f"It is {held.get_outcome_display().lower()}: there is nothing to decide.")
     if outcome == Outcome.CONFIRMED and not (external_id or held.external_id):
         raise Refusal("Give the id that the provider knows it by.")
+    if is_step(external_id):
+        raise Refusal(f"{external_id} is no id: in an address it leads to another place.")
     known = "it is at the provider" if outcome == Outcome.CONFIRMED else "it is not at the provider"
     move(held, outcome, f"{actor.name} found out: {known}. {reason}")
     if outcome == Outcome.CONFIRMED:

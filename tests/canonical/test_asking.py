@@ -34,6 +34,8 @@ def test_an_invoice_that_adds_up_is_taken() -> None:
         {"issued_at": "2026-11-20T10:00:00"},
         {"state": "paid"},
         {"customer": ""},
+        {"customer": "."},
+        {"customer": ".."},
         {"colour": "red"},
     ],
 )

@@ -79,6 +79,16 @@ def test_a_person_decides_what_nobody_can_tell(target: Connection, sandbox: Sand
     assert "Looked at it myself" in command.outcome_reason
 
 
+@pytest.mark.parametrize("step", [".", "..", " .. "])
+def test_an_id_is_no_step_to_another_address(target: Connection, sandbox: Sandbox, step: str) -> None:
+    command = ask(target)
+    sandbox.set_faults({"kind": "cut_after", "on": "PUT *", "times": 1})
+    send_all()
+
+    with pytest.raises(Refusal, match="is no id"):
+        commands.resolve(command, outcome=Outcome.CONFIRMED, external_id=step, actor=TESTER, reason="Seen")
+
+
 @pytest.mark.parametrize("act", [commands.cancel, commands.send_again, commands.retry_now, commands.look_for_effect])
 def test_every_act_has_a_reason(target: Connection, act: Any) -> None:
     with pytest.raises(Refusal, match="Give a reason"):

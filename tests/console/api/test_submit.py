@@ -108,6 +108,8 @@ def test_a_conflict_tells_nothing_of_a_command_that_one_may_not_see(
         ({"content": {"payment": "pi_1", "amount": 1, "currency": "EUR", "tip": 1}}, "content.tip"),
         ({"external_id": "re_1"}, "external_id"),
         ({"action": "invoice.void", "content": {}}, "external_id"),
+        ({"action": "invoice.void", "content": {}, "external_id": ".."}, "external_id"),
+        ({"content": {"payment": ".", "amount": 1, "currency": "EUR"}}, "content.payment"),
         ({"record": "five"}, "record"),
         ({"record": 2**70}, "record"),
         ({"reason": "x" * 501}, "reason"),

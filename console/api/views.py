@@ -170,6 +170,8 @@ def operation_id_of(request: Request) -> str:
         raise ValidationError({KEY: ["Give an operation id, by which the same request is known again."]})
     if len(key) > commands.LONGEST_ID or not (key.isascii() and key.isprintable()):
         raise ValidationError({KEY: [f"An operation id has at most {commands.LONGEST_ID} printable ASCII characters."]})
+    if commands.RESERVED.match(key):
+        raise ValidationError({KEY: ["Operation ids that begin like x1-23-v are those of exports. Use another one."]})
     return key
 
 

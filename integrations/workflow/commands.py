@@ -31,6 +31,8 @@ from integrations.workflow.wake import COMMANDS, after_commit
 LONGEST_ID = 50
 #: It travels in headers and in searches; `~` is ours, for the key after a refusal.
 OPERATION_ID = re.compile(rf"(?! )[ !#-[\]-}}]{{1,{LONGEST_ID}}}(?<! )")
+#: How exports call their commands (`exporting.operation_id`). Under such an id another's would take their place.
+RESERVED = re.compile(r"x\d+-\d+-v", re.ASCII)
 
 
 class DifferentContent(Refusal):
@@ -73,6 +75,8 @@ def submit(
             f"An operation id has at most {LONGEST_ID} letters, digits and signs of ASCII, none of them "
             '~ " or \\, and no space at its ends.'
         )
+    if RESERVED.match(chosen):
+        raise Refusal("Operation ids that begin like x1-23-v are those of exports. Use another one.")
     command = Command(
         tenant_id=connection.tenant_id,
         environment=connection.environment,

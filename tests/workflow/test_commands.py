@@ -314,3 +314,8 @@ def test_the_sweep_leaves_what_a_pause_holds(target: Connection) -> None:
     tasks.sweep()
 
     assert state_of(command)[1] == "held"
+
+
+def test_a_person_takes_no_operation_id_of_an_export(target: Connection) -> None:
+    with pytest.raises(Refusal, match="those of exports"):
+        ask(target, operation_id="x4-17-v2.1-contact.create")

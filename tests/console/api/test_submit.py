@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from console.access import grant
 from console.models import Role, User
 from integrations.models import Command, Connection, JournalEntry, Outcome, Record, Tenant, WorkState
+from integrations.workflow.exporting import operation_id
 from tests.conftest import connected, person
 from tests.console.api.conftest import Ask
 
@@ -122,6 +123,15 @@ def test_what_is_wrong_is_said_by_field(submit: Ask, operations: User, fields: d
     assert answer.status_code == 400
     assert where in answer.json()["errors"]
     assert not Command.objects.exists()
+
+
+def test_nobody_takes_the_operation_ids_of_exports(submit: Ask, operations: User) -> None:
+    """What would be exported under it would be refused as another command's content."""
+    answer = submit(operations, operation_id(4, 17, 2, 0, "invoice.create"))
+
+    assert answer.status_code == 400
+    assert "those of exports" in answer.json()["errors"]["Idempotency-Key"][0]
+    assert submit(operations, "x1-order").status_code == 201
 
 
 @pytest.mark.parametrize("key", [None, "", " ", "x" * 51])

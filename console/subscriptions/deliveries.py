@@ -19,6 +19,7 @@ from console.access import find_here, in_space
 from console.commands.exchanges import phrase
 from console.questions import GET_OR_POST, Question, ask
 from console.subscriptions import listing
+from integrations.boundary.destination import outline
 from integrations.boundary.posting import HEADERS, SIGNATURE
 from integrations.boundary.redaction import Redacted, redact
 from integrations.models import AttemptState, Delivery, DeliveryAttempt, Subscription, WorkState
@@ -85,10 +86,13 @@ def delivery(request: Any, pk: int) -> HttpResponse:
     attempts = list(DeliveryAttempt.objects.filter(delivery=found).order_by("-id")[: MOST + 1])
     count = len(attempts) if len(attempts) <= MOST else DeliveryAttempt.objects.filter(delivery=found).count()
     ids = {"tenant_id": found.tenant_id, "connection_id": found.connection_id}
+    edits = request.user.powers.may("edit_settings", tenant_id=found.tenant_id)
     context = {
         "delivery": found,
         "body": shown_body(found),
-        "tries": [exchange(found, attempt, count - place) for place, attempt in enumerate(attempts[:MOST])],
+        "tries": [
+            exchange(found, attempt, count - place, whole=edits) for place, attempt in enumerate(attempts[:MOST])
+        ],
         "more_tries": max(0, count - MOST),
         "before": ahead_of(found),
         "behind": behind(found),
@@ -136,9 +140,12 @@ def _open_of_record(found: Delivery) -> "QuerySet[Delivery]":
     return Delivery.objects.filter(subscription_id=found.subscription_id, record_id=found.record_id, state__in=states)
 
 
-def exchange(found: Delivery, attempt: DeliveryAttempt, number: int) -> Exchange:
-    """Return one try with both its sides; signatures prove knowledge of the secret and are not shown."""
-    parts = urlsplit(attempt.url)
+def exchange(found: Delivery, attempt: DeliveryAttempt, number: int, *, whole: bool) -> Exchange:
+    """Return one try with both its sides; signatures prove knowledge of the secret and are not shown.
+
+    `whole` shows the address with what may be a key in it.
+    """
+    parts = urlsplit(attempt.url if whole else outline(attempt.url))
     headers: list[tuple[str, str | None]] = [("host", parts.netloc), *HEADERS, ("webhook-id", found.message.uid)]
     if attempt.stamp is not None:
         headers += [("webhook-timestamp", str(attempt.stamp)), (SIGNATURE, None)]

@@ -7,6 +7,7 @@ from typing import Any, Final
 from django.http import Http404
 
 from console.newest import id_of
+from integrations.boundary.destination import outline
 from integrations.models import JournalEntry, Subscription
 
 NEWEST: Final = 30
@@ -33,7 +34,9 @@ def values_before(subscription: Subscription, asked: str) -> dict[str, Any]:
     entry = _entries(subscription).filter(pk=id_of(asked), action=CHANGED).first()
     if entry is None:
         raise Http404
-    return {FIELDS[title]: old for title, old, _ in entry.data["changes"]}
+    before = subscription.history.filter(pk__lt=entry.data.get("version", 0)).order_by("-pk").first()
+    # Lines from before the journal named versions hold the address whole.
+    return {FIELDS[title]: getattr(before, FIELDS[title]) if before else old for title, old, _ in entry.data["changes"]}
 
 
 def _entries(subscription: Subscription) -> Any:
@@ -44,8 +47,10 @@ def _entries(subscription: Subscription) -> Any:
 def _rows(entry: JournalEntry) -> list[tuple[str, str, str]]:
     if entry.action != CHANGED:
         return []
-    return [(title.capitalize(), _said(old), _said(new)) for title, old, new in entry.data["changes"]]
+    return [(title.capitalize(), _said(title, old), _said(title, new)) for title, old, new in entry.data["changes"]]
 
 
-def _said(value: Any) -> str:
+def _said(title: str, value: Any) -> str:
+    if title == "address":
+        return outline(str(value))
     return ", ".join(value) if isinstance(value, list) else str(value)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET
 from console.access import find_here, in_space
 from console.keyset import Order, Place, cut
 from console.subscriptions import page
+from integrations.boundary.destination import outline
 from integrations.models import Subscription
 
 SIZE = 50
@@ -58,7 +59,9 @@ def subscriptions(request: Any) -> HttpResponse:
 def subscription(request: Any, pk: int) -> HttpResponse:
     """Show one subscription: how it stands, its deliveries, its secrets, and who changed what."""
     found = find(request, pk)
+    edits = request.user.powers.may("edit_settings", tenant_id=found.tenant_id)
     context = page.gather(found) | {
+        "address": found.url if edits else outline(found.url),
         "secret": page.take_secret(request, found),
         "may": may(request, "edit_settings", "rotate", "pause", "replay"),
     }

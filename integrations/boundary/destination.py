@@ -5,10 +5,11 @@ databases, admin pages, and the cloud's metadata, which hands out credentials.
 """
 
 import asyncio
+import re
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpcore
 from django.conf import settings
@@ -18,6 +19,8 @@ from integrations.boundary.lookups import LOOKUPS
 #: Seconds that a page waits for a name to be found; the address is checked again at each sending anyway.
 LOOKUP_SECONDS = 3.0
 LONGEST = 500
+#: Characters of a part of a path from which on it may be a key.
+LEAST_KEY = 16
 #: Answers of a cloud about the machine itself, also where they stand outside of the private ranges (Azure's).
 METADATA = frozenset(
     {
@@ -74,6 +77,26 @@ def _parts(url: str) -> SplitResult:
     if parts.fragment:
         raise ForbiddenDestination("What stands after # is never sent. Leave it out.")
     return parts
+
+
+def outline(url: str) -> str:
+    """Return an address without what may open the receiver's door: its query, and parts of its path like keys.
+
+    Receivers put tokens there, as chat services do: /services/T00/B00/<24 letters and digits>.
+    """
+    parts = urlsplit(url)
+    path = "/".join("…" if _like_a_key(part) else part for part in parts.path.split("/"))
+    return f"{parts.scheme}://{parts.netloc}{path}{'?…' if parts.query else ''}"
+
+
+def _like_a_key(part: str) -> bool:
+    """Say whether a part of a path looks made by a machine: long, and mixed as words are not."""
+    plain = unquote(part)
+    if len(plain) < LEAST_KEY or not re.fullmatch(r"[\w.~=+-]+", plain, re.ASCII):
+        return False
+    digits = sum(character.isdigit() for character in plain)
+    in_one = not re.search(r"[-_.~]", plain)
+    return digits >= 3 or (in_one and (digits > 0 or (plain != plain.lower() and plain != plain.upper())))
 
 
 def port_of(parts: SplitResult) -> int:

@@ -81,7 +81,12 @@ def change(
     history.save(held, actor=actor, reason=reason)
     titles = [str(change[0]) for change in changes]
     summary = f"{actor.name} changed the subscription {held.name}: {', '.join(titles)}"
-    _note(held, "changed", summary, actor, reason, {"changes": changes})
+    # The journal is read by many and forgets nothing. The version holds the address whole.
+    told = [
+        [title, *(destination.outline(str(each)) if title == "address" else each for each in pair)]
+        for title, *pair in changes
+    ]
+    _note(held, "changed", summary, actor, reason, {"changes": told, "version": held.history.latest().pk})
     return titles
 
 
@@ -305,7 +310,7 @@ def _new_version(held: Subscription, actor: Actor, reason: str) -> str:
 
 
 def _said(held: Subscription) -> str:
-    return f"{', '.join(held.topics)} to {held.url.partition('?')[0]}"
+    return f"{', '.join(held.topics)} to {destination.outline(held.url)}"
 
 
 def _note(

@@ -1,11 +1,13 @@
 """People and what they may do."""
 
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 from simple_history.models import HistoricalRecords
 
 from integrations.models import Connection, Environment, Scope, Tenant
@@ -93,6 +95,8 @@ class Token(models.Model):
     digest = models.BinaryField(unique=True)
     hint = models.CharField(max_length=12, help_text="The last characters, by which people tell tokens apart")
     made_at = models.DateTimeField(db_default=Now())
+    #: From then on it opens nothing. One that was made before tokens ended got this long from the update on.
+    expires_at = models.DateTimeField(db_default=Now() + timedelta(days=90))
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
     revoked_by = models.CharField(max_length=150, blank=True, default="")
@@ -108,3 +112,8 @@ class Token(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at <= timezone.now()

@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest
 
 from console.models import User
 from console.spaces import spaces_of
+from console.tokens import keys
+from console.wording import count
 from integrations.journal.actor import Actor
 from integrations.journal.write import Entry, write
 from integrations.models import Lane
@@ -43,6 +46,14 @@ def note_sign_out(request: HttpRequest, user: Any, **_: Any) -> None:
         _note(request, user, "person.signed_out", f"{user.name} signed out")
 
 
+def revoke_tokens(request: HttpRequest, user: Any, **_: Any) -> None:
+    """End a person's API tokens with a new password: who sets one may fear that somebody else knows what they know."""
+    actor = _actor(request, user)
+    number = keys.revoke_all(user, actor=actor, reason="They set a new password")
+    if number:
+        messages.warning(request, f"{count(number, 'API token')} of yours {'was' if number == 1 else 'were'} revoked.")
+
+
 def note_refusal(request: HttpRequest | None = None, credentials: Any = None, **_: Any) -> None:
     """Write a sign-in that failed to the journal of the spaces of the person whose address was used."""
     given = credentials or {}
@@ -52,8 +63,12 @@ def note_refusal(request: HttpRequest | None = None, credentials: Any = None, **
         _note(request, user, "person.refused", f"A sign-in as {user.name} failed")
 
 
+def _actor(request: HttpRequest, user: User) -> Actor:
+    return Actor(user.pk, user.name, "", request.META.get("REMOTE_ADDR") or "", getattr(request, "request_id", ""))
+
+
 def _note(request: HttpRequest, user: User, action: str, summary: str) -> None:
-    actor = Actor(user.pk, user.name, "", request.META.get("REMOTE_ADDR") or "", getattr(request, "request_id", ""))
+    actor = _actor(request, user)
     write(
         Entry(
             tenant_id=way.tenant.pk,

@@ -22,6 +22,10 @@ class TokenAuthentication(BaseAuthentication):
             raise Throttled(
                 wait=many.seconds, detail="This token sends more requests than it may in a minute."
             ) from many
+        except keys.Expired as over:
+            raise AuthenticationFailed(
+                f"This token ended on {over.at:%Y-%m-%d} at {over.at:%H:%M} UTC. Make another one."
+            ) from over
         if token is None or not token.user.is_active:
             raise AuthenticationFailed("This token opens nothing: it is wrong, or was revoked.")
         return token.user, token

@@ -15,6 +15,7 @@ from console.models import Grant, Token, User
 from console.people.forms import GiveForm, person_by
 from console.people.giving import give, invite, send_link, take
 from console.questions import GET_OR_POST, Question, ask, filled
+from console.tokens import keys
 from console.tokens.views import ask_to_revoke
 from console.wording import count
 from integrations.models import Connection
@@ -43,7 +44,7 @@ def people(request: Any) -> HttpResponse:
     )
     history: Any = Grant.history
     past = history.filter(tenant_id=tenant.pk).select_related("user", "connection").order_by("-history_id")[:HISTORY]
-    tokens = Token.objects.filter(tenant=tenant, revoked_at=None).select_related("user")[:TOKENS]
+    tokens = keys.in_force(Token.objects.filter(tenant=tenant)).select_related("user")[:TOKENS]
     context = {"people": _persons(grants), "history": [_told(row) for row in past], "tokens": tokens}
     return render(request, "people/people.html", context)
 

@@ -2,11 +2,11 @@
 
 from django import forms
 
-from console.tokens.keys import LONGEST_NAME
+from console.tokens.keys import LIFETIMES, LONGEST_NAME, USUAL
 
 
 class TokenForm(forms.Form):
-    """A name by which people know what uses the token."""
+    """A name by which people know what uses the token, and for how long it does."""
 
     name = forms.CharField(
         max_length=LONGEST_NAME,
@@ -14,3 +14,13 @@ class TokenForm(forms.Form):
         error_messages={"required": "Name what will use it."},
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
+    days = forms.ChoiceField(
+        label="Ends after",
+        choices=[(str(days), f"{days} days") for days in LIFETIMES],
+        initial=str(USUAL),
+        required=False,
+        help_text="From then on it opens nothing; make another one before.",
+    )
+
+    def clean_days(self) -> int:
+        return int(self.cleaned_data["days"] or USUAL)

@@ -28,13 +28,13 @@ def tokens(request: Any) -> HttpResponse:
 @GET_OR_POST
 @in_space()
 def new(request: Any) -> HttpResponse:
-    """Ask for a name, make a token, and show its secret: this once."""
+    """Ask for a name and an end, make a token, and show its secret: this once."""
     form, error = TokenForm(filled(request)), ""
     space = request.space
     if request.method == "POST" and form.is_valid():
         try:
             token, secret = keys.make(
-                request.user, space.tenant, space.environment, name=form.cleaned_data["name"], actor=request.actor
+                request.user, space.tenant, space.environment, actor=request.actor, **form.cleaned_data
             )
         except Refusal as refusal:
             error = str(refusal)
@@ -42,7 +42,10 @@ def new(request: Any) -> HttpResponse:
             return render(request, "tokens/tokens.html", _listed(request) | {"made": token, "secret": secret})
     question = Question(
         question=f"Make a token for {space.tenant.name} ({space.environment})?",
-        text="A program that sends it does what you may do here, in your name. Its secret is shown once.",
+        text=(
+            "A program that sends it does what you may do here, in your name. Its secret is shown once. "
+            "A new password of yours revokes it."
+        ),
         act="Make 1 token",
         keep="Make none",
         form=form,

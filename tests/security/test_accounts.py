@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -10,8 +11,9 @@ from django.core import mail
 from django.test import Client
 
 from console.models import Grant, User
-from integrations.models import Connection
-from tests.conftest import person
+from console.tokens import keys
+from integrations.models import Connection, JournalEntry
+from tests.conftest import TESTER, person
 
 pytestmark = pytest.mark.django_db
 ClientOf = Callable[[User], Client]
@@ -103,6 +105,41 @@ def test_a_new_password_ends_the_sessions_of_others(support: User, connection: C
     )
 
     assert stolen.get("/northwind/test/").status_code == 302
+
+
+NEW = {"password1": "battery staple 77", "password2": "battery staple 77"}
+
+
+def test_a_new_password_revokes_the_api_tokens(support: User, tenant: Any, client_of: ClientOf) -> None:
+    secrets = [keys.make(support, tenant, "test", name=name, actor=TESTER)[1] for name in ("one", "two")]
+
+    answer = client_of(support).post("/accounts/password/change/", {"oldpassword": "right horse"} | NEW, follow=True)
+
+    assert [keys.use(secret) for secret in secrets] == [None, None]
+    assert "2 API tokens of yours were revoked" in answer.content.decode()
+    entries = JournalEntry.objects.filter(action="token.revoked")
+    assert {(entry.actor_id, entry.reason) for entry in entries} == {(support.pk, "They set a new password")}
+
+
+def test_a_password_that_was_reset_by_mail_revokes_them_too(support: User, tenant: Any) -> None:
+    secret = keys.make(support, tenant, "test", name="one", actor=TESTER)[1]
+    client = Client()
+    client.post("/accounts/password/reset/", {"email": support.email})
+    (link,) = re.findall(r"http\S+", str(mail.outbox[0].body))
+
+    form = client.get(urlsplit(link).path, follow=True)
+    client.post(form.redirect_chain[-1][0], NEW)
+
+    assert User.objects.get(pk=support.pk).check_password(NEW["password1"])
+    assert keys.use(secret) is None
+
+
+def test_a_wrong_password_revokes_nothing(support: User, tenant: Any, client_of: ClientOf) -> None:
+    secret = keys.make(support, tenant, "test", name="one", actor=TESTER)[1]
+
+    client_of(support).post("/accounts/password/change/", {"oldpassword": "wrong"} | NEW)
+
+    assert keys.use(secret) is not None
 
 
 def test_second_factors_are_changed_only_after_signing_in_anew(support: User, client_of: ClientOf) -> None:

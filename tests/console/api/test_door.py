@@ -1,5 +1,6 @@
 """Who gets in by a token, and as whom."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -45,6 +46,26 @@ def test_a_revoked_token_opens_nothing(secret_of: Any, operations: User) -> None
     keys.revoke(Token.objects.get(), actor=TESTER, reason="Over")
 
     assert Client().get(URL, headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+
+
+def test_a_token_whose_time_is_over_says_so(secret_of: Any, operations: User) -> None:
+    secret = secret_of(operations)
+    Token.objects.update(expires_at=datetime(2026, 11, 1, 12, 30, tzinfo=UTC))
+
+    answer = Client().get(URL, headers={"Authorization": f"Bearer {secret}"})
+
+    assert answer.status_code == 401
+    assert "This token ended on 2026-11-01 at 12:30 UTC" in answer.json()["detail"]
+
+
+def test_a_token_that_was_revoked_before_it_ended_says_no_more(secret_of: Any, operations: User) -> None:
+    secret = secret_of(operations)
+    keys.revoke(Token.objects.get(), actor=TESTER, reason="Over")
+    Token.objects.update(expires_at=datetime(2026, 11, 1, tzinfo=UTC))
+
+    answer = Client().get(URL, headers={"Authorization": f"Bearer {secret}"})
+
+    assert "ended on" not in answer.json()["detail"]
 
 
 def test_the_token_of_somebody_who_may_not_sign_in_opens_nothing(get: Ask, operations: User) -> None:

@@ -56,6 +56,36 @@ def test_the_journal_names_who_made_it_and_never_the_secret(
     assert secret not in f"{entry.summary}{entry.data}"
 
 
+@pytest.mark.parametrize(("given", "days"), [({}, 90), ({"days": "30"}, 30), ({"days": "365"}, 365)])
+def test_it_ends_after_the_days_that_were_chosen(
+    client_of: Any, support: User, connection: Connection, given: dict[str, str], days: int
+) -> None:
+    client_of(support).post(address("token_new"), {"name": "warehouse"} | given)
+
+    token = Token.objects.get()
+    assert timedelta(days=days - 1) < token.expires_at - timezone.now() <= timedelta(days=days)
+    assert f"{token.expires_at:%Y-%m-%d}" in JournalEntry.objects.get(action="token.made").summary
+
+
+@pytest.mark.parametrize("days", ["0", "31", "36500", "x"])
+def test_it_has_an_end_within_a_year(client_of: Any, support: User, connection: Connection, days: str) -> None:
+    assert client_of(support).post(address("token_new"), {"name": "x", "days": days}).status_code == 422
+    assert not Token.objects.exists()
+
+
+def test_one_whose_time_is_over_is_shown_and_counts_no_more(
+    client_of: Any, operations: User, administrator: User, token: Token, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "MOST", 1)
+    Token.objects.update(expires_at=timezone.now() - timedelta(days=1))
+
+    shown = client_of(operations).get(address("tokens")).content.decode()
+
+    assert "expired" in shown
+    assert "warehouse" not in client_of(administrator).get(address("people")).content.decode()
+    assert client_of(operations).post(address("token_new"), {"name": "next"}).status_code == 200
+
+
 @pytest.mark.parametrize("name", ["", "  ", "x" * 61, "\x00"])
 def test_it_needs_a_name(client_of: Any, support: User, connection: Connection, name: str) -> None:
     assert client_of(support).post(address("token_new"), {"name": name}).status_code == 422

@@ -1,7 +1,8 @@
 """`make run`: everything the product needs, started in its order, and all of it ended again.
 
 DATABASE_URL and BROKER_URL lead to servers that are there already; without them embedded ones are started in
-DATA_DIR. The processes of the Procfile then run under honcho until one of them ends or we are told to.
+DATA_DIR. The processes of the Procfile, and the demo's own beside them, then run under honcho until one of them ends or
+we are told to.
 """
 
 import contextlib
@@ -82,22 +83,36 @@ def run(stack: ExitStack) -> None:
     free_port_of("BOOKS_PORT", 8421)
     free_port_of("RECEIVER_PORT", 8422)
     address = f"http://127.0.0.1:{port}"
-    variables = {"PORT": str(port), "PUBLIC_URL": address, "PYTHONUNBUFFERED": "1"}
-    # Whoever tries it has a receiver on this very machine.
-    variables = variables | {"OUTBOX_ALLOW_PRIVATE": "1"} | os.environ
-    variables |= {"DATA_DIR": str(folder)} | environment(stack, folder)
+    variables = given(port, address) | {"DATA_DIR": str(folder)} | environment(stack, folder)
     variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{variables.get('PATH', os.defpath)}"
 
     manage(variables, "migrate", "--verbosity", "0")
     sign_ins = manage(variables, "demo", "--ensure")
     variables["SANDBOX_CONFIG"] = os.environ.get("SANDBOX_CONFIG") or str(folder / "sandbox.json")
-    command = [sys.executable, "-m", "honcho", "start"]
+    command = [sys.executable, "-m", "honcho", "start", "--app-root", str(ROOT), "--procfile", str(procfile(folder))]
     processes = leashed(command, stop_signal=signal.SIGTERM, env=variables, cwd=ROOT)
     stack.callback(end, processes, signal.SIGTERM, STOP_SECONDS)
     wait_for_answer(processes, f"{address}/accounts/login/")
     print(f"\nThe console runs at {variables['PUBLIC_URL']}\n\n{sign_ins.strip()}\n\nCtrl-C stops it.\n", flush=True)
     wait_for_an_end(processes)
     raise StartError("One of the processes ended by itself; the lines above say which and why.")
+
+
+def given(port: int, address: str) -> Variables:
+    """Return the variables that are set already, and what follows from the port and the address without them."""
+    variables = {"PORT": str(port), "PUBLIC_URL": address, "PYTHONUNBUFFERED": "1"} | os.environ
+    if variables["PUBLIC_URL"].startswith("http://"):
+        # Whoever tries it has a receiver on this very machine.
+        variables.setdefault("OUTBOX_ALLOW_PRIVATE", "1")
+    return variables
+
+
+def procfile(folder: Path) -> Path:
+    """Return a file with all that is to run: the product, and the demo's providers, which are none of its own."""
+    named = folder / "Procfile"
+    parts = [(ROOT / name).read_text() for name in ("Procfile", "Procfile.demo") if (ROOT / name).exists()]
+    named.write_text("".join(f"{part.rstrip()}\n" for part in parts))
+    return named
 
 
 def free_port_of(variable: str, default: int) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from honcho.environ import parse_procfile
 
 from console import launch
 from console.embedded import Server, StartError, free_port
@@ -175,6 +176,47 @@ def test_a_failing_command_is_told_in_one_line(project: Project) -> None:
 
     assert errors.startswith("`manage.py migrate --verbosity 0` failed: django.db.utils.Problem: it does not work")
     assert errors.count("\n") == 1
+
+
+def test_the_product_is_three_processes_and_the_demo_has_its_own() -> None:
+    """A platform starts all that the Procfile names, and is to start no sandbox."""
+    product, demo = (parse_procfile((ROOT / name).read_text()).processes for name in ("Procfile", "Procfile.demo"))
+
+    assert list(product) == ["web", "worker", "beat"]
+    assert {"provider", "books"} <= set(demo)
+    assert not product.keys() & demo.keys()
+
+
+def test_the_processes_of_the_demo_run_beside_the_product(project: Project) -> None:
+    project.write("shop", "import pathlib, signal; pathlib.Path('shop').touch(); signal.pause()")
+    (project.folder / "Procfile.demo").write_text("shop: exec python shop.py")
+
+    process = project.started()
+    lines = [each.cmdline() for each in psutil.Process(process.pid).children(recursive=True)]
+
+    for name in ("web.py", "worker.py", "shop.py"):
+        assert any(name in line for line in lines), name
+
+
+@pytest.mark.parametrize(
+    ("variables", "allowed"),
+    [
+        ({}, "1"),
+        ({"PUBLIC_URL": "http://10.0.0.7:8000"}, "1"),
+        ({"PUBLIC_URL": "https://console.example.com"}, None),
+        ({"PUBLIC_URL": "https://console.example.com", "OUTBOX_ALLOW_PRIVATE": "1"}, "1"),
+        ({"OUTBOX_ALLOW_PRIVATE": "0"}, "0"),
+    ],
+)
+def test_deliveries_go_inside_only_where_nobody_comes_from_outside(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], allowed: str | None
+) -> None:
+    for name in ("PUBLIC_URL", "OUTBOX_ALLOW_PRIVATE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert launch.given(8000, "http://127.0.0.1:8000").get("OUTBOX_ALLOW_PRIVATE") == allowed
 
 
 def test_given_servers_are_used_and_none_embedded(

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from console import newest
-from console.access import in_space, require
+from console.access import SEE, Forbidden, in_space, require
 from console.audit.asking import bounds, reach
 from console.audit.download import download
 from console.commands import page as commands
@@ -152,6 +152,9 @@ def _chosen(request: Any, needs: tuple[str, ...]) -> list[Drift]:
     for connection_id in {each.connection_id for each in found}:
         for action in needs:
             require(request.user, action, tenant_id=request.space.tenant.pk, connection_id=connection_id)
+    if "command" in needs and any(each.record_id and each.record is None for each in found):
+        # What would go out is a record that they do not see.
+        raise Forbidden(SEE)
     return found
 
 

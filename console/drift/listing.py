@@ -82,8 +82,8 @@ class Page:
     older: int
 
     def copies_at(self, ids: Collection[int]) -> bool:
-        """Say whether some of them were exported to one of these connections, where they differ."""
-        return any(group.is_copy and group.connection.pk in ids for group in self.groups)
+        """Say whether some that one sees were exported to one of these connections, where they differ."""
+        return any(group.is_copy and group.record and group.connection.pk in ids for group in self.groups)
 
 
 def page(rows: "QuerySet[Drift]", asked: Q, query: QueryDict, *, personal: Collection[int]) -> Page:

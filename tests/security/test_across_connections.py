@@ -202,6 +202,15 @@ def test_who_sees_both_is_told_of_both(across: Across, somebody: User, client_of
         assert word in found["GET record"], word
 
 
+def test_nobody_sends_a_record_that_they_do_not_see(across: Across, somebody: User, client_of: ClientOf) -> None:
+    give(somebody, across, across.target)
+    client, (push, data) = client_of(somebody), request_of("drift_push", across.world)
+
+    assert client.get(push, data).status_code == 403
+    assert client.post(push, data | {"reason": "Ours is right"}).status_code == 403
+    assert "Send ours" not in client.get(reverse("drift", args=["northwind", "test"])).content.decode()
+
+
 @pytest.mark.parametrize("name", ["drift_report", "audit_exports"])
 def test_a_file_names_no_record_that_one_may_not_see(
     name: str, across: Across, somebody: User, client_of: ClientOf

@@ -52,7 +52,10 @@ def ignore(request: Any) -> HttpResponse:
         request,
         do=resolve.ignore,
         verb="Ignore",
-        text="Both sides stay as they are. A later check opens a difference again if it is still there.",
+        text=(
+            "Both sides stay as they are. A later check opens a difference again if it is still there; where the "
+            "record was exported to, only once one of its sides changes."
+        ),
         said="Ignored",
     )
 

@@ -39,6 +39,7 @@ class Part:
     there is none. `made` is what was accepted of it here, by action. `shown_state` is the product state in which it
     was last seen here, and `holds` what hung on it then. `namesake`: an older record of its kind has the same label.
     `under_way`: something is to be done for it here yet, or being done. `settled`: all that is paid on it is here.
+    `kept` holds what stands otherwise here, as a person left it: it is not to be written over, whatever else is.
     """
 
     record_id: int
@@ -55,6 +56,7 @@ class Part:
     namesake: bool = False
     under_way: bool = False
     settled: bool = False
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

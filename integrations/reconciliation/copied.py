@@ -21,8 +21,28 @@ from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 from integrations.workflow.wake import EXPORTS, after_commit
 
-_FIELDS = ("state", "due_at", "shown_state", "held_by", "compared_at", "push")
+_FIELDS = ("state", "due_at", "shown_state", "held_by", "compared_at", "push", "kept")
 _NOT_SENT = "Ours was not sent: it stands there otherwise than what was decided on"
+
+
+@dataclass(frozen=True)
+class Side:
+    """One field of an object: what it is to be by what the record says now, what it is, and whether that may be so."""
+
+    field: str
+    ours: Any
+    theirs: Any
+    agrees: bool
+
+    @property
+    def pair(self) -> dict[str, Any]:
+        """What is kept of it when it is ignored."""
+        return {"ours": self.ours, "theirs": self.theirs}
+
+    def agrees_beside(self, left: Mapping[str, Any] | None) -> bool:
+        """Say whether nothing is to be decided; theirs that was left beside another ours is, whoever wrote it there."""
+        reopened = left is not None and self.field != "state" and left["theirs"] == self.theirs != self.ours
+        return self.agrees and not reopened
 
 
 @dataclass
@@ -72,7 +92,7 @@ class Copies:
         expected = self._expected(batch, copy, record, asked_at) if batch else None
         if batch is None or expected is None:
             return None
-        found = _differences(read, record, expected)
+        found = self._differences(copy, _sides(read, record, expected))
         self._note(copy, read.candidate.state, batch.exporter.holds(read.obj or {}), asked_at)
         note = ""
         if copy.push:
@@ -86,6 +106,16 @@ class Copies:
     def _expected(self, batch: export.Batch, copy: Copy, record: Record, asked_at: datetime) -> Expected | None:
         settled = is_settled(copy, record, self.payments.get(record.pk), asked_at)
         return batch.exporter.expected(replace(export.part_of(batch, record), settled=settled))
+
+    def _differences(self, copy: Copy, sides: Sequence[Side]) -> tuple[Difference, ...]:
+        """Return what differs; what a person left so is none, as long as both sides stay as they were."""
+        was = copy.kept
+        copy.kept = {side.field: was[side.field] for side in sides if was.get(side.field) == side.pair}
+        return tuple(
+            Difference(side.field, side.ours, side.theirs)
+            for side in sides
+            if side.field not in copy.kept and not side.agrees_beside(was.get(side.field))
+        )
 
     def _note(self, copy: Copy, state: str, holds: Sequence[Hold], at: datetime) -> None:
         copy.shown_state, copy.compared_at = state, at
@@ -116,24 +146,15 @@ def exported_fields(copy: Copy, record: Record) -> Iterable[str]:
     return expected.fields if expected else ()
 
 
-def _differences(read: Read, record: Record, expected: Expected) -> tuple[Difference, ...]:
-    """Return what differs. What was sent and is still there only lags behind what the record says now."""
+def _sides(read: Read, record: Record, expected: Expected) -> list[Side]:
+    """Return what is compared. What was sent and is still there only lags behind what the record says now."""
     assert read.candidate
-    theirs = read.candidate.state
-    mine = record.state if record.state in expected.states else min(expected.states)
     if read.event.deleted:
-        return () if expected.states & ours.GONE else (Difference(EXISTENCE, "present", "absent"),)
-    found = () if theirs in expected.states else (Difference("state", mine, theirs),)
-    if found and theirs in ours.GONE:
-        return found
+        return [Side(EXISTENCE, "present", "absent", bool(expected.states & ours.GONE))]
+    mine = record.state if record.state in expected.states else min(expected.states)
+    state = Side("state", mine, read.candidate.state, read.candidate.state in expected.states)
+    if not state.agrees and state.theirs in ours.GONE:
+        return [state]
     data = read.candidate.over(None)
-    return found + tuple(
-        Difference(name, now, data[name])
-        for name, now, sent in _both(expected)
-        if name in data and data[name] not in (sent, now)
-    )
-
-
-def _both(expected: Expected) -> Iterable[tuple[str, Any, Any]]:
-    """Return (field, what the record says now, what was sent)."""
-    return ((name, expected.now.get(name, sent), sent) for name, sent in expected.fields.items())
+    both = ((name, expected.now.get(name, sent), sent) for name, sent in expected.fields.items() if name in data)
+    return [state, *(Side(name, now, data[name], data[name] in (sent, now)) for name, now, sent in both)]

@@ -70,6 +70,25 @@ def _refuse(drift: Drift, record: Record, copies: Sequence[Copy]) -> None:
         )
 
 
+@transaction.atomic
+def keep(drifts: Sequence[Drift]) -> None:
+    """Let what was ignored stand at a target as it is, and exports go on that stopped for it."""
+    by_copy: dict[tuple[int | None, int, str], list[Drift]] = {}
+    for drift in drifts:
+        by_copy.setdefault((drift.record_id, drift.connection_id, drift.external_id), []).append(drift)
+    rows = Copy.objects.filter(record_id__in={pk for pk, _, _ in by_copy if pk}).order_by("pk")
+    for copy in rows.select_for_update(no_key=True):
+        ignored = by_copy.get((copy.record_id, copy.connection_id, copy.external_id), [])
+        if not ignored:
+            continue
+        left = {drift.field: {"ours": drift.ours, "theirs": drift.theirs} for drift in ignored}
+        copy.kept = {**copy.kept, **left}
+        if copy.state == CopyState.STOPPED and not copy.flying:
+            copy.state, copy.due_at = CopyState.DUE, timezone.now()
+        copy.save(update_fields=["kept", "state", "due_at"])
+    after_commit(EXPORTS)
+
+
 # -- sending ours
 
 

@@ -61,8 +61,12 @@ def accept(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
 
 @transaction.atomic
 def ignore(drifts: Iterable[Drift], *, actor: Actor, reason: str) -> int:
-    """Leave both sides as they are and say why; a later check opens the difference again. Raises `Refusal`."""
+    """Leave both sides as they are and say why. Raises `Refusal`.
+
+    A later check opens the difference again; one of a record that was exported there only if a side has changed.
+    """
     rows = _open(drifts, reason)
+    pushing.keep(rows)
     _settle(rows, DriftStatus.IGNORED, actor, reason)
     _note(rows, "drift.ignored", "ignored", actor, reason)
     return len(rows)

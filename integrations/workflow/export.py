@@ -259,6 +259,7 @@ def part_of(
         shown_state=copy.shown_state if copy else "",
         holds=tuple(_hold(batch, *hold) for hold in holds),
         namesake=batch.namesakes.get((record.connection_id, record.label), record.pk) < record.pk,
+        kept={name: pair["theirs"] for name, pair in copy.kept.items()} if copy else {},
         under_way=copy is not None and copy.state != CopyState.EXPORTED,
     )
 
@@ -277,6 +278,7 @@ def _decide(batch: Batch, copy: Copy) -> Step:
     plan = plan_of(batch, part)
     if copy.push and (_ended(copy) or ours.digest(plan) != copy.push["plan"]):
         return _give_up(batch, copy, plan)
+    plan = ours.left(copy, plan)
     # What is made in place of another is not made before that was looked at.
     creates = isinstance(plan, Ask) and batch.adapter.actions[plan.action].creates and not copy.push
     awaited = batch.others.get(plan.part.record_id) if isinstance(plan, Await) else None
@@ -343,7 +345,9 @@ def _standing(batch: Batch, copy: Copy) -> Standing:
         flying=copy.flying,
         blocked=blocked,
         differs=differs,
-        overtaken=bool(differs and (copy.compared_at is None or copy.compared_at < copy.record.updated_at)),
+        overtaken=bool(
+            (differs or copy.kept) and (copy.compared_at is None or copy.compared_at < copy.record.updated_at)
+        ),
         fresh=fresh and copy.external_id not in batch.told,
     )
 

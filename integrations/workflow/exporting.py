@@ -66,7 +66,9 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
         return Step(CopyState.EXPORTED if part.made else CopyState.NOT_NEEDED, standing.ended)
     if standing.overtaken:
         return Step(
-            CopyState.WAITING, f"{target} is asked how it stands there: it differed, and changed here.", look=True
+            CopyState.WAITING,
+            f"{target} is asked how it stands there: it stood otherwise, and changed here.",
+            look=True,
         )
     if isinstance(plan, Await):
         return _wait_gone(plan.part, target, awaited) if plan.gone else _wait(plan.part, target, awaited)

@@ -13,7 +13,7 @@ from integrations.canonical import DELETED
 from integrations.journal.write import about, write
 from integrations.models import Copy, Drift, DriftStatus, Lane
 from integrations.models.drift import EXISTENCE
-from integrations.providers.exporting import Ask, Plan
+from integrations.providers.exporting import Ask, Nothing, Plan
 from integrations.reconciliation.compare import count_open
 from integrations.workflow import stuck
 
@@ -53,6 +53,14 @@ def _without(content: Mapping[str, Any], names: Collection[str]) -> dict[str, An
 def pushed(copy: Copy) -> Copy | None:
     """Return a copy as it is to be planned for what a person decided to send; None where nothing was decided."""
     return view(copy, ((name, theirs) for name, theirs in copy.push["fields"])) if copy.push else None
+
+
+def left(copy: Copy, plan: Plan) -> Plan:
+    """Return a plan, or nothing for what is gone there and was left so by a person."""
+    stands = {pair["theirs"] for name, pair in copy.kept.items() if name in (EXISTENCE, "state")} & GONE
+    if not isinstance(plan, Ask) or not stands or copy.push:
+        return plan
+    return Nothing(f"It is {stands.pop()} there, and was left so.")
 
 
 def digest(plan: Plan) -> str:

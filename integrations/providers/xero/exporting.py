@@ -189,9 +189,11 @@ def _sent(part: Part, *actions: str) -> Made | None:
 
 
 def _changed(part: Part, action: str, content: dict[str, Any], sent: Mapping[str, Any]) -> Plan:
-    """Return the action where the books would look otherwise by it."""
-    same = all(_as_shown(name, value) == _as_shown(name, sent.get(name)) for name, value in content.items())
-    return Nothing() if same else Ask(action, content, part.external_id)
+    """Return the action where the books would look otherwise by it; what was left otherwise there stays so."""
+    ours = {name: value for name, value in content.items() if name not in part.kept}
+    if all(_as_shown(name, value) == _as_shown(name, sent.get(name)) for name, value in ours.items()):
+        return Nothing()
+    return Ask(action, {name: part.kept.get(name, value) for name, value in content.items()}, part.external_id)
 
 
 def _wrong_amount(data: Mapping[str, Any], *fields: str) -> Plan | None:

@@ -58,6 +58,9 @@ def change(record: Record, **fields: Any) -> None:
     """Change belief as a transition does, and let its exports be planned."""
     data = {**record.data, **{name: value for name, value in fields.items() if name != "state"}}
     record.state, record.data, record.version = fields.get("state", record.state), data, record.version + 1
+    # What is counted on it meanwhile is not the change's.
+    record.refresh_from_db(fields=["open_drift"])
+    record.updated_at = timezone.now()
     record.save()
     copies.make_due([record.pk], [record.connection_id])
 

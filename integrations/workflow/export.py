@@ -48,7 +48,7 @@ BATCH = 500
 FRESH = timedelta(minutes=5)
 #: From a record over what it refers to: a refund, its payment, the invoice, the customer.
 DEPTH = 4
-_FIELDS = ("state", "due_at", "reason", "waits_on", "asked_at", "command", "flying")
+_FIELDS = ("state", "due_at", "reason", "waits_on", "asked_at", "command", "flying", "round")
 
 # The connections for which something is to be planned, none preferred.
 TARGETS = """
@@ -75,6 +75,17 @@ UPDATE integrations_copy SET state = 'due', due_at = now() + interval '1 second'
 WHERE connection_id = %s AND record_id IN (
     SELECT waits_on_id FROM integrations_copy WHERE connection_id = %s AND waits_on_id = ANY(%s)
       AND state IN ('waiting', 'not needed'))
+"""
+# What was refused names another object than the one that stands there by now: it was made anew.
+WAKE_REFUSED = """
+UPDATE integrations_copy SET state = 'due', due_at = now() WHERE id IN (
+    SELECT c.id FROM integrations_copy c
+    JOIN integrations_command m ON m.id = c.command_id AND m.outcome = 'failed'
+    WHERE c.connection_id = %s AND c.state = 'stopped' AND c.flying AND EXISTS (
+        SELECT 1 FROM integrations_link l
+        JOIN integrations_copy k ON k.record_id = l.target_id AND k.connection_id = c.connection_id
+        WHERE l.record_id = c.record_id AND l.target_id = ANY(%s) AND m.content ->> l.field <> k.external_id)
+    ORDER BY c.id FOR UPDATE OF c SKIP LOCKED)
 """
 
 
@@ -287,7 +298,7 @@ def _decide(batch: Batch, copy: Copy) -> Step:
     return next_step(
         part,
         plan,
-        _standing(batch, copy),
+        _standing(batch, copy, plan),
         target=batch.connection.name,
         creates=creates,
         awaited=awaited.state if awaited else "",
@@ -326,10 +337,19 @@ def _give_up(batch: Batch, copy: Copy, plan: Plan) -> Step:
     reason = ours.now_it_would(plan, asked)
     batch.given_up.append((copy, list(copy.push["drifts"]), reason))
     copy.push = {}
-    return Step(CopyState.STOPPED, reason)
+    return Step(CopyState.STOPPED, reason, code=DIFFERS)
 
 
-def _standing(batch: Batch, copy: Copy) -> Standing:
+def _is_outdated(copy: Copy, plan: Plan) -> bool:
+    """Say whether the newest command was refused, and something else is wanted by now."""
+    command = copy.command
+    if command is None or not copy.flying or command.outcome != Outcome.FAILED:
+        return False
+    other = isinstance(plan, Ask) and (plan.action, dict(plan.content)) != (command.action, command.content)
+    return other or (command.record_version is not None and command.record_version < copy.record.version)
+
+
+def _standing(batch: Batch, copy: Copy, plan: Plan) -> Standing:
     command, blocked = copy.command, ""
     given_up = (Outcome.FAILED, Outcome.CANCELLED)
     if command and (command.state == WorkState.PARKED if copy.flying else command.outcome in given_up):
@@ -337,11 +357,10 @@ def _standing(batch: Batch, copy: Copy) -> Standing:
     # What we did there since was not in that look.
     since = max(batch.now - FRESH, copy.exported_at or batch.now - FRESH)
     fresh = copy.compared_at is not None and copy.compared_at >= since
-    refused_of = command.record_version if command and copy.flying and command.outcome == Outcome.FAILED else None
     differs = batch.differs.get(copy.external_id, 0) if copy.external_id else 0
     return Standing(
         ended=_ended(copy),
-        outdated=refused_of is not None and refused_of < copy.record.version,
+        outdated=_is_outdated(copy, plan),
         flying=copy.flying,
         blocked=blocked,
         differs=differs,
@@ -366,6 +385,7 @@ def _take(batch: Batch, copy: Copy, step: Step) -> None:
         what = f"The export to {batch.connection.name} needs a person: {step.reason}"
         batch.entries.append(about(copy.record, Lane.COMMANDS, "export.stopped", what, at=copy))
     if step.drop and copy.command:
+        copy.round += 1
         batch.dropped.append(copy.command)
     copy.state, copy.reason, copy.waits_on_id = step.state, step.reason, step.waits_on
     # Should what is to bring it forward be lost, it is planned again after a while.
@@ -469,6 +489,9 @@ def _wake(batch: Batch) -> None:
         return
     with database.cursor() as cursor:
         cursor.execute(WAKE, [batch.connection.pk, there])
+        if cursor.rowcount:
+            after_commit(EXPORTS)
+        cursor.execute(WAKE_REFUSED, [batch.connection.pk, there])
         if cursor.rowcount:
             after_commit(EXPORTS)
         cursor.execute(WAKE_LATER, [batch.connection.pk, batch.connection.pk, there])

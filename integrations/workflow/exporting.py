@@ -56,7 +56,9 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
     """
     if standing.blocked and standing.outdated and not standing.ended:
         return Step(
-            CopyState.WAITING, f"{target} refused it as it was. It has changed since, and goes out anew.", drop=True
+            CopyState.WAITING,
+            f"{target} refused it as it was. Something else is wanted since, and goes out.",
+            drop=True,
         )
     if standing.blocked and (standing.flying or not standing.ended):
         return Step(CopyState.STOPPED, standing.blocked)

@@ -43,6 +43,8 @@ _RULES: Final[tuple[tuple[re.Pattern[str], str, str, Category, str], ...]] = tup
     (re.compile(words, re.IGNORECASE), code, field, category, said)
     for words, code, field, category, said in (
         (r"lock date|period.*locked", "locked", "issued_at", Category.BUSINESS, "the books are closed for that date"),
+        (r"only be made against.*documents", "document", "state", Category.BUSINESS,
+            "what it is for is not open there: it was voided, deleted or is a draft"),
         (r"exceeds the amount", "too_much", "amount", Category.VALIDATION, "the amount is more than what is open"),
         (r"name.*(already|unique|assigned)", "taken", "name", Category.VALIDATION, "another contact has this name"),
         (

@@ -262,7 +262,8 @@ def _expected_payment(part: Part) -> Expected | None:
 
 def _expected_refund(part: Part) -> Expected | None:
     sent = _sent(part, "credit_note.create")
-    states = next((state for action, state in _REFUND_STATES if action in part.made), {"pending", "succeeded"})
+    begun = {"pending", "succeeded"} if part.state == "succeeded" else {"pending", "canceled"}
+    states = next((state for action, state in _REFUND_STATES if action in part.made), begun)
     return Expected(frozenset(states), _shows(sent.content, "currency", "amount")) if sent else None
 
 

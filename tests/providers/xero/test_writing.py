@@ -142,6 +142,7 @@ def test_fewer_results_than_requests_are_no_answer() -> None:
         ("Invoice # must be unique.", Category.VALIDATION, "number"),
         ("Payment amount exceeds the amount outstanding on this document", Category.VALIDATION, "amount"),
         ("The document date cannot be before the period lock date", Category.BUSINESS, "issued_at"),
+        ("Payments can only be made against Authorised documents", Category.BUSINESS, "state"),
         ("Invoice not of valid status for modification", Category.BUSINESS, "state"),
         ("Email address must be valid.", Category.VALIDATION, "email"),
         ("Account code '999' is not a valid code for this document.", Category.VALIDATION, "account"),

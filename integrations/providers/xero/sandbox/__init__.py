@@ -83,7 +83,7 @@ The control plane: `/_sandbox/…`, JSON, refuses web pages
                     pending.
 `POST webhooks/intent`
                     the intent-to-receive check: `{passed, answers: [{signed, status, passed}]}`.
-`GET log`           the latest requests `{line, status, at, fault, key}`, `?limit=`.
+`GET log`           the latest requests `{line, status, at, fault, key, sha256}`, the last of their body, `?limit=`.
 `DELETE data`       forgets objects, keys, effects, faults, webhooks; tenants, tokens, clock and limits stay.
 
 Objects are those of the first tenant, unless `?tenant=` names another by id or name.

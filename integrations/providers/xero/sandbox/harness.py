@@ -67,6 +67,11 @@ class Sandbox(Controlled):
         found: JSON = self.control("GET", "effects?log=1" if log else "effects")
         return found
 
+    def log(self) -> list[JSON]:
+        """The latest requests, oldest first, those that were cut too."""
+        found: list[JSON] = self.control("GET", "log?limit=1000")
+        return found
+
     def alter(self, resource: str, word: str, *, event: bool = False, **fields: Any) -> JSON:
         """Change an object (`Contacts`, `Invoices`, …), silently unless `event`."""
         found: JSON = self.control("POST", f"objects/{resource}/{quote(word)}", {"fields": fields, "event": event})

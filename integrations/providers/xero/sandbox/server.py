@@ -1,6 +1,7 @@
 """One port of 127.0.0.1: who asks, within which limits, under which weather, and then the answer."""
 
 import asyncio
+import hashlib
 import time
 import uuid
 from collections import deque
@@ -103,13 +104,15 @@ class Sandbox:
         entry: JSON = {"line": line, "status": answer.status, "at": time.time()}
         if key := request.headers.get("Idempotency-Key"):
             entry["key"] = key
+        if body := request.get("body"):
+            entry["sha256"] = hashlib.sha256(body).hexdigest()
         if rule is not None:
             entry["fault"] = rule.kind
         self.log.append(entry)
 
     async def _under(self, rule: Rule | None, request: web.BaseRequest) -> Answer:
         """The answer, with the weather before and after it is made."""
-        body = await request.read()
+        body = request["body"] = await request.read()
         if request.path == "/connect/token":
             return await self._weathered(rule, request, "", body)
         self.tokens.check(request.headers.get("Authorization", ""), self.clock.now())

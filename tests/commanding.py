@@ -1,10 +1,13 @@
 """Commands to the books' sandbox, from a test: asked for, sent as workers send them, and seen."""
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
 
-from integrations.models import Command, Connection, JournalEntry, Stream
+from integrations.models import Attempt, Command, Connection, JournalEntry, Stream
+from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.workflow import runs, sending
 from integrations.workflow.commands import submit
 from tests.books import cents_for
@@ -22,6 +25,19 @@ def ask(target: Connection, n: int = 1, **more: Any) -> Command:
 def pay(target: Connection, invoice: str, n: int = 1) -> Command:
     """Submit a command that enters a payment of one cent; the provider would take it any number of times."""
     return ask(target, action="payment.create", content=cents_for(invoice), operation_id=f"pay-{n}")
+
+
+def created(sandbox: Sandbox, made: Iterable[Command]) -> list[int]:
+    """Return how many effects each command had, by the provider's own count."""
+    found = sandbox.effects()["by_operation"]
+    return [found.get(command.operation_id, {"created": 0})["created"] for command in made]
+
+
+def later(minutes: int = 10) -> None:
+    """Let as much time have passed for us since everything was sent."""
+    ago = timezone.now() - timedelta(minutes=minutes)
+    Attempt.objects.update(started_at=ago)
+    Command.objects.exclude(key_since=None).update(key_since=ago)
 
 
 def send_all() -> None:

@@ -34,6 +34,10 @@ INVARIANTS: dict[str, tuple[str, ...]] = {
         "tests/workflow/test_repetitions.py::test_once_the_key_is_forgotten_the_effect_is_looked_for_first",
         "tests/workflow/test_command_leases.py::test_a_worker_that_dies_leaves_a_command_in_doubt",
         "tests/workflow/test_repetitions.py::test_the_refusal_of_a_repetition_proves_nothing",
+        "tests/workflow/test_repetitions.py::test_a_repetition_arrives_as_the_first_try_did_whatever_was_set_since",
+        "tests/workflow/test_repetitions.py::test_a_key_that_could_be_forgotten_under_way_is_not_used_again",
+        "tests/workflow/test_command_leases.py::test_of_what_travelled_together_one_worker_takes_all_and_another_none",
+        "tests/workflow/test_command_acts.py::test_a_person_decides_on_one_of_several_and_on_no_other",
         "tests/faults/test_commands.py::test_each_command_has_one_effect_and_ends_confirmed_or_parked",
     ),
     "5 Belief changes only by a transition": (
@@ -55,6 +59,9 @@ INVARIANTS: dict[str, tuple[str, ...]] = {
         "tests/test_invariants.py::test_messages_carry_no_work",
         "tests/workflow/test_work.py::test_two_workers_at_once_share_the_objects_and_never_an_event",
         "tests/workflow/test_work.py::test_who_lost_the_lease_writes_nothing",
+        "tests/workflow/test_command_leases.py::"
+        "test_an_answer_that_comes_after_the_lease_was_taken_over_changes_nothing",
+        "tests/workflow/test_command_leases.py::test_nothing_leaves_once_another_worker_has_the_lease",
         "tests/workflow/test_work.py::test_work_of_a_worker_that_died_comes_back_when_its_lease_ends",
         "tests/faults/test_killed_worker.py::test_every_event_is_done_or_parked_and_none_twice",
     ),

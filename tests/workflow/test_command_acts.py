@@ -6,12 +6,32 @@ import pytest
 
 from integrations.models import Attempt, Command, Connection, Failure, Outcome
 from integrations.providers.xero.sandbox.harness import Sandbox
-from integrations.workflow import commands, sending
+from integrations.workflow import commands
 from integrations.workflow.errors import Refusal
-from tests.commanding import ask, send_all, state_of
+from tests.commanding import ask, created, due_now, later, pay, send_all, state_of
 from tests.conftest import TESTER
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def three(target: Connection, invoice: str) -> list[Command]:
+    """Payments that travel in one request."""
+    return [pay(target, invoice, n) for n in range(3)]
+
+
+def in_doubt(sandbox: Sandbox, kind: str) -> None:
+    """Let the next request have no answer: cut on its way, or after its effect."""
+    sandbox.set_faults({"kind": kind, "on": "PUT *", "times": 1})
+    send_all()
+
+
+def wait_for_all() -> None:
+    """Let everything be done that is to be done, however late."""
+    for _ in range(4):
+        due_now()
+        send_all()
+        later()
 
 
 def parked(target: Connection, sandbox: Sandbox) -> Command:
@@ -52,31 +72,39 @@ def test_only_what_surely_had_no_effect_can_be_cancelled(target: Connection, san
     assert not Failure.objects.filter(command=refused, resolved_at=None).exists()
 
 
-def test_a_person_can_have_it_looked_for(target: Connection, sandbox: Sandbox) -> None:
-    command = ask(target)
-    sandbox.set_faults({"kind": "cut_after", "on": "PUT *", "times": 1})
-    send_all()
+@pytest.mark.parametrize("kind", ["cut", "cut_after"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_person_can_have_one_of_several_looked_for(
+    three: list[Command], sandbox: Sandbox, kind: str, place: int
+) -> None:
+    in_doubt(sandbox, kind)
 
-    commands.look_for_effect(command, actor=TESTER, reason="Finance asks")
-    send_all()
+    commands.look_for_effect(three[place], actor=TESTER, reason="Finance asks")
+    wait_for_all()
 
-    assert state_of(command) == (Outcome.CONFIRMED, "done")
-    assert sandbox.effects()["created"] == 1
+    assert {state_of(command)[0] for command in three} <= {Outcome.CONFIRMED, Outcome.ACCEPTED}
+    assert created(sandbox, three) == [1, 1, 1]
 
 
+@pytest.mark.parametrize("kind", ["cut", "cut_after"])
 @pytest.mark.parametrize("outcome", [Outcome.CONFIRMED, Outcome.FAILED])
-def test_a_person_decides_what_nobody_can_tell(target: Connection, sandbox: Sandbox, outcome: str) -> None:
-    command = ask(target)
-    sandbox.set_faults({"kind": "cut_after", "on": "PUT *", "times": 1})
-    send_all()
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_person_decides_on_one_of_several_and_on_no_other(
+    three: list[Command], sandbox: Sandbox, kind: str, outcome: str, place: int
+) -> None:
+    in_doubt(sandbox, kind)
+    decided, others = three[place], [command for command in three if command is not three[place]]
     with pytest.raises(Refusal, match="Give the id"):
-        commands.resolve(command, outcome=Outcome.CONFIRMED, actor=TESTER, reason="Seen")
+        commands.resolve(decided, outcome=Outcome.CONFIRMED, actor=TESTER, reason="Seen")
 
-    commands.resolve(command, outcome=outcome, external_id="c-1", actor=TESTER, reason="Looked at it myself")
+    commands.resolve(decided, outcome=outcome, external_id="p-1", actor=TESTER, reason="Looked at it myself")
+    wait_for_all()
 
-    assert state_of(command) == (outcome, "done")
-    assert not sending.send_next()
-    assert "Looked at it myself" in command.outcome_reason
+    assert state_of(decided) == (outcome, "done")
+    assert "Looked at it myself" in decided.outcome_reason
+    assert created(sandbox, [decided]) == [1 if kind == "cut_after" else 0]
+    assert {state_of(command)[0] for command in others} <= {Outcome.CONFIRMED, Outcome.ACCEPTED}
+    assert created(sandbox, others) == [1, 1]
 
 
 @pytest.mark.parametrize("step", [".", "..", " .. "])

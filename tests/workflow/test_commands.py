@@ -25,7 +25,8 @@ from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.workflow import confirming, pause, sending, tasks
 from integrations.workflow.commands import DifferentContent
 from integrations.workflow.errors import Refusal
-from tests.commanding import ask, due_now, see, send_all, state_of, told
+from tests.books import held
+from tests.commanding import ask, due_now, pay, see, send_all, state_of, told
 from tests.conftest import TESTER
 from tests.fake_provider import work_off
 from tests.providers.xero.connecting import connect_to
@@ -64,10 +65,10 @@ def test_the_same_id_of_another_tenant_is_another_command(
     assert ask(target, operation_id="op-1").pk != ask(elsewhere, operation_id="op-1").pk
 
 
-def test_fifty_at_once_are_one_command_with_one_effect(target: Connection, sandbox: Sandbox) -> None:
+def test_fifty_at_once_are_one_command_with_one_effect(target: Connection, sandbox: Sandbox, invoice: str) -> None:
     def at_once(_: int) -> int:
         try:
-            return ask(target, operation_id="op-1").pk
+            return pay(target, invoice).pk
         finally:
             database.close()
 
@@ -76,7 +77,7 @@ def test_fifty_at_once_are_one_command_with_one_effect(target: Connection, sandb
     send_all()
 
     assert len(found) == 1
-    assert sandbox.effects()["by_operation"] == {"op-1": {"created": 1, "changed": 0}}
+    assert sandbox.effects()["by_operation"] == {"pay-1": {"created": 1, "changed": 0}}
 
 
 def test_it_belongs_to_the_transaction_that_wants_it(target: Connection) -> None:
@@ -279,6 +280,25 @@ def test_of_one_record_the_younger_waits_for_the_older(target: Connection, recor
     due_now()
     send_all()
     assert {state_of(c)[0] for c in (first, second, other)} == {Outcome.ACCEPTED}
+
+
+def test_of_one_object_the_younger_waits_for_the_older(target: Connection, sandbox: Sandbox) -> None:
+    made = ask(target)
+    send_all()
+    state_of(made)
+    change: dict[str, Any] = {"action": "contact.update", "external_id": made.external_id}
+    first = ask(target, content={"name": "The older name"}, **change)
+    second = ask(target, content={"name": "The younger name"}, **change)
+    sandbox.set_faults({"kind": "cut", "on": "POST *", "times": 1})
+
+    send_all()
+    assert [state_of(c)[0] for c in (first, second)] == [Outcome.UNKNOWN, Outcome.SUBMITTED]
+    assert second.sent_at is None
+
+    due_now()
+    send_all()
+    assert [state_of(c)[0] for c in (first, second)] == [Outcome.ACCEPTED, Outcome.ACCEPTED]
+    assert [row["Name"] for row in held(sandbox, "Contacts")] == ["The younger name"]
 
 
 def test_a_pause_holds_and_a_resumption_lets_go(target: Connection) -> None:

@@ -22,7 +22,7 @@ from integrations.workflow.commands import submit
 from integrations.workflow.errors import Refusal
 from integrations.workflow.outcomes import IllegalStep, move
 from integrations.workflow.parcels import claim
-from tests.commanding import due_now, send_all
+from tests.commanding import due_now, later, send_all
 from tests.conftest import TESTER
 from tests.providers.xero.test_books import NOW, invoice_content
 
@@ -49,13 +49,6 @@ def three(target: Connection, invoice: str) -> list[Command]:
         submit(target, action="payment.create", content=content, operation_id=f"pay-{n}", actor=TESTER)
         for n in (1, 2, 3)
     ]
-
-
-def later(minutes: int = 10) -> None:
-    """Let as much time have passed since everything was sent."""
-    ago = timezone.now() - timedelta(minutes=minutes)
-    Attempt.objects.update(started_at=ago)
-    Command.objects.exclude(key_since=None).update(key_since=ago)
 
 
 def outcomes(made: list[Command]) -> list[str]:

@@ -1,7 +1,9 @@
 """Commands while a provider fails and while it limits: they wait as they are, and go on in order."""
 
 import threading
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from integrations.models import Attempt, Breaker, Command, Connection, JournalEn
 from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.workflow import runs, sending
 from integrations.workflow.commands import submit
+from tests.commanding import created, pay
 from tests.conftest import TESTER
 from tests.fake_provider import work_off
 
@@ -37,19 +40,19 @@ def held(**fields: Any) -> Breaker:
     return Breaker.objects.get()
 
 
-def open_by_failing(target: Connection, sandbox: Sandbox) -> list[Command]:
+def open_by_failing(asked: Callable[[int], Command], sandbox: Sandbox, kind: str = "error") -> list[Command]:
     """Let writes fail until the breaker is open; return the commands that were tried."""
-    sandbox.set_faults({"kind": "error", "on": "PUT *"})
+    sandbox.set_faults({"kind": kind, "on": "PUT *"})
     tried = []
     for n in range(breaker.FAILURES):
-        tried.append(ask(target, n))
+        tried.append(asked(n))
         send_all()
     assert held().state == "open"
     return tried
 
 
 def test_while_it_is_open_commands_wait_untried_and_reading_goes_on(target: Connection, sandbox: Sandbox) -> None:
-    open_by_failing(target, sandbox)
+    open_by_failing(partial(ask, target), sandbox)
     waiting = [ask(target, n) for n in range(10, 13)]
 
     assert send_all() == 0
@@ -64,7 +67,7 @@ def test_while_it_is_open_commands_wait_untried_and_reading_goes_on(target: Conn
 
 
 def test_one_probe_goes_and_keeps_it_open_while_the_provider_fails(target: Connection, sandbox: Sandbox) -> None:
-    open_by_failing(target, sandbox)
+    open_by_failing(partial(ask, target), sandbox)
     for n in range(10, 13):
         ask(target, n)
     before = Attempt.objects.filter(method="PUT").count()
@@ -78,9 +81,12 @@ def test_one_probe_goes_and_keeps_it_open_while_the_provider_fails(target: Conne
     assert JournalEntry.objects.filter(action="breaker.probe_failed").count() == 1
 
 
-def test_after_the_outage_everything_goes_once_and_oldest_first(target: Connection, sandbox: Sandbox) -> None:
-    tried = open_by_failing(target, sandbox)
-    waiting = [ask(target, n) for n in range(10, 13)]
+@pytest.mark.parametrize("kind", ["error", "error_after"])
+def test_after_the_outage_everything_goes_once_and_oldest_first(
+    target: Connection, sandbox: Sandbox, invoice: str, kind: str
+) -> None:
+    tried = open_by_failing(lambda n: pay(target, invoice, n), sandbox, kind)
+    waiting = [pay(target, invoice, n) for n in range(10, 13)]
     sandbox.set_faults()
 
     held(probe_at=timezone.now())
@@ -91,13 +97,13 @@ def test_after_the_outage_everything_goes_once_and_oldest_first(target: Connecti
 
     assert held().state == "closed"
     assert set(Command.objects.values_list("outcome", flat=True)) == {"accepted"}
-    assert sandbox.effects()["created"] == len(tried) + len(waiting)
+    assert set(created(sandbox, [*tried, *waiting])) == {1}
     first_sent = list(Command.objects.order_by("sent_at", "pk").values_list("pk", flat=True))
     assert first_sent == [command.pk for command in [*tried, *waiting]]
 
 
 def test_looking_for_an_effect_closes_nothing(target: Connection, sandbox: Sandbox) -> None:
-    tried = open_by_failing(target, sandbox)
+    tried = open_by_failing(partial(ask, target), sandbox)
     # The provider no longer remembers their keys: they are looked for before they go out again.
     long_ago = timezone.now() - timedelta(days=9)
     Command.objects.update(due_at=timezone.now(), key_since=long_ago)
@@ -124,17 +130,14 @@ def test_a_refused_secret_holds_all_but_the_first(target: Connection, sandbox: S
     assert {Command.objects.get(pk=command.pk).tries for command in others} == {0}
 
 
-def test_several_workers_keep_to_the_limits_of_the_provider(target: Connection, sandbox: Sandbox) -> None:
+def test_several_workers_keep_to_the_limits_of_the_provider(target: Connection, sandbox: Sandbox, invoice: str) -> None:
     """With the provider's limits in force, and small ones, so that it takes seconds."""
     target.limits = {"per_minute": 600, "per_day": None, "at_once": 2}
     target.save(update_fields=["limits"])
     sandbox.set_limits(enforced=True, minute=600, concurrent=2)
-    for n in range(40):
-        submit(
-            target, action="contact.create", content={"name": f"Customer {n}", "email": ""}, actor=TESTER,
-            operation_id=f"op-{n}",
-        )  # fmt: skip
-        Command.objects.filter(operation_id=f"op-{n}").update(tries=1)  # so that each travels alone
+    made = [pay(target, invoice, n) for n in range(40)]
+    # So that each travels alone.
+    Command.objects.update(tries=1)
 
     def worker() -> None:
         try:
@@ -151,4 +154,4 @@ def test_several_workers_keep_to_the_limits_of_the_provider(target: Connection, 
     send_all()
 
     assert not Attempt.objects.filter(status=429).exists()
-    assert sandbox.effects()["created"] == 40
+    assert created(sandbox, made) == [1] * 40

@@ -11,7 +11,7 @@ from integrations.boundary.client import http
 from integrations.models import Command, Connection, Outcome, Stream, Tenant, Token
 from integrations.providers.xero.sandbox.harness import Sandbox, run_sandbox
 from integrations.workflow import commands, runs, sending
-from tests.books import held
+from tests.books import cents_for, held, make_invoices
 from tests.conftest import TESTER
 from tests.fake_provider import work_off
 from tests.providers.xero.connecting import connect_to
@@ -105,31 +105,32 @@ def test_every_action_is_done_once_and_confirmed_by_what_the_books_show(sandbox:
 
 
 def test_an_answer_that_is_lost_leads_to_no_second_effect(sandbox: Sandbox, books: Connection) -> None:
-    (customer,) = done(submit(books, "contact.create", name="Halvorsen Marine AS"))
-    sandbox.set_faults({"kind": "cut_after", "on": "PUT *", "times": 1})
-    invoice = submit(books, "invoice.create", **invoice_content(customer.external_id))
+    payment = lost_payment(sandbox, books)
 
-    (lost,) = sent(invoice)
-    assert lost.outcome == Outcome.UNKNOWN
-    Command.objects.filter(pk=invoice.pk).update(due_at=timezone.now())
-    done(invoice)
+    Command.objects.filter(pk=payment.pk).update(due_at=timezone.now())
+    done(payment)
 
-    assert sandbox.effects()["by_operation"][invoice.operation_id]["created"] == 1
+    assert sandbox.effects()["by_operation"][payment.operation_id]["created"] == 1
 
 
 def test_after_its_key_is_forgotten_the_effect_is_looked_for(sandbox: Sandbox, books: Connection) -> None:
-    (customer,) = done(submit(books, "contact.create", name="Halvorsen Marine AS"))
-    sandbox.set_faults({"kind": "cut_after", "on": "PUT *", "times": 1})
-    invoice = submit(books, "invoice.create", **invoice_content(customer.external_id))
-    sent(invoice)
-    sandbox.set_faults()
+    payment = lost_payment(sandbox, books)
     hour_ago = timezone.now() - timedelta(hours=1)
     sandbox.set_clock(advance=3600)
     Token.objects.filter(replaced_at=None).update(expires_at=hour_ago)
-    Command.objects.filter(pk=invoice.pk).update(due_at=timezone.now(), key_since=hour_ago)
+    Command.objects.filter(pk=payment.pk).update(due_at=timezone.now(), key_since=hour_ago)
 
-    sent(invoice)
+    sent(payment)
     look()
 
-    assert Command.objects.get(pk=invoice.pk).outcome == Outcome.CONFIRMED
-    assert sandbox.effects()["by_operation"][invoice.operation_id]["created"] == 1
+    assert Command.objects.get(pk=payment.pk).outcome == Outcome.CONFIRMED
+    assert sandbox.effects()["by_operation"][payment.operation_id]["created"] == 1
+
+
+def lost_payment(sandbox: Sandbox, books: Connection) -> Command:
+    """Have a cent paid for a large invoice, which could be paid again, and the answer lost."""
+    (invoice,) = make_invoices(sandbox, 1)
+    sandbox.set_faults({"kind": "cut_after", "on": "PUT *", "times": 1})
+    (lost,) = sent(submit(books, "payment.create", **cents_for(invoice)))
+    assert lost.outcome == Outcome.UNKNOWN
+    return lost

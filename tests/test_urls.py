@@ -128,6 +128,8 @@ LINES: dict[str, Line] = {
     "breaker_close":       Line("403 200 403 200 403 403", "403 422 403 422 403 403", pk("connection")),
     "route":           Line(SEEN, at=pk("route")),
     "route_new":       Line("403 403 403 200 403 403", "403 403 403 422 403 403", pk("connection")),
+    "route_totals":    Line(SEEN, at=pk("route")),
+    "route_report":    Line("403 403 200 403 200 403", "403 403 422 403 422 403", pk("route")),
     "route_edit":      Line("403 403 403 200 403 403", "403 403 403 422 403 403", pk("route")),
     "route_pause":     Line("403 200 403 200 403 403", "403 422 403 422 403 403", pk("route")),
     "route_resume":    Line("403 200 403 200 403 403", "403 422 403 422 403 403", pk("route")),

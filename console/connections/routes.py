@@ -20,9 +20,12 @@ from console.records.exports import WORDS
 from console.wording import count
 from integrations.canonical import KINDS
 from integrations.models import Connection, Copy, CopyState, Route
+from integrations.reconciliation.totals import missing
 from integrations.workflow import routes
 
 SIZE = 50
+#: What of "not exported" the books are to know.
+MISSING = "missing"
 
 
 class RouteForm(forms.Form):
@@ -272,14 +275,16 @@ def route(request: Any, pk: int) -> HttpResponse:
     found = route_of(request, pk)
     counts = routes.counts_of([found])[found.pk]
     asked = request.GET.get("state", "")
-    state = asked if asked in CopyState.values else ""
+    state = asked if asked in (*CopyState.values, MISSING) else ""
     rows = Copy.objects.filter(route=found).select_related("record")
+    beside = missing(rows, found.kinds)
+    rows = beside if state == MISSING else rows.filter(state=state) if state else rows
     context = {
         "row": row_of(request, found, counts, routes.open_runs([found]).get(found.pk)),
         "route": found,
         "state": state,
-        "tabs": _tabs(request, found, counts, state),
-        "page": newest.page(rows.filter(state=state) if state else rows, request.GET, SIZE),
+        "tabs": _tabs(request, found, counts, state, beside=beside.count()),
+        "page": newest.page(rows, request.GET, SIZE),
         "words": WORDS,
     }
     response = render(request, "connections/_copies.html" if request.htmx else "connections/route.html", context)
@@ -287,10 +292,11 @@ def route(request: Any, pk: int) -> HttpResponse:
     return response
 
 
-def _tabs(request: Any, found: Route, counts: dict[str, int], state: str) -> list[dict[str, Any]]:
+def _tabs(request: Any, found: Route, counts: dict[str, int], state: str, *, beside: int) -> list[dict[str, Any]]:
     base = reverse("route", args=[*request.space.args, found.pk])
     order = (CopyState.STOPPED, CopyState.WAITING, CopyState.DUE, CopyState.EXPORTED, CopyState.NOT_NEEDED)
     whole = {"name": "All", "url": base, "current": not state, "count": sum(counts.values())}
+    money = {"name": "Money not there", "url": f"{base}?state={MISSING}", "current": state == MISSING, "count": beside}
     return [
         whole,
         *(
@@ -302,6 +308,7 @@ def _tabs(request: Any, found: Route, counts: dict[str, int], state: str) -> lis
             }
             for each in order
         ),
+        money,
     ]
 
 

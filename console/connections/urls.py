@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from console.connections import actions, adding, restraint, routes, schedules, secrets, views
+from console.connections import actions, adding, restraint, routes, schedules, secrets, totals, views
 
 urlpatterns = [
     path("", views.connections, name="connections"),
@@ -25,6 +25,8 @@ urlpatterns = [
     path("<int:pk>/windows/", schedules.edit_windows, name="connection_windows"),
     path("<int:pk>/routes/new/", routes.make, name="route_new"),
     path("routes/<int:pk>/", routes.route, name="route"),
+    path("routes/<int:pk>/totals/", totals.totals, name="route_totals"),
+    path("routes/<int:pk>/report/", totals.download_report, name="route_report"),
     path("routes/<int:pk>/edit/", routes.edit, name="route_edit"),
     path("routes/<int:pk>/pause/", routes.pause, name="route_pause"),
     path("routes/<int:pk>/resume/", routes.resume, name="route_resume"),

@@ -13,7 +13,7 @@ from django.utils import timezone
 from console import newest
 from console.access import SEE, Forbidden, in_space, require
 from console.audit.asking import bounds, reach
-from console.audit.download import download
+from console.audit.download import answer_report
 from console.commands import page as commands
 from console.context import may_here, where
 from console.drift import listing
@@ -23,7 +23,7 @@ from console.questions import GET_OR_POST, Question, ask, reason_of
 from console.wording import count
 from integrations.models import Drift, DriftStatus
 from integrations.providers import get_adapter
-from integrations.reconciliation import pushing, report, resolve
+from integrations.reconciliation import difference_report, pushing, report, resolve
 from integrations.reconciliation.check import check_connection
 from integrations.workflow import runs
 from integrations.workflow.errors import Refusal
@@ -221,27 +221,36 @@ def export(request: Any) -> Any:
     bound_to = bounds(space, reach(request, "export"))
     told = {"status": listing.status_of(filters) or "any"} | ({"where": bound_to} if bound_to else {})
     told |= {each.label.lower(): each.shown for each in filters.values() if each.chosen and each.name != "status"}
-    context = {"told": told, "error": "", "back_url": f"{reverse('drift', args=space.args)}?{request.GET.urlencode()}"}
+    context = {
+        "title": "Report of differences",
+        "lead": (
+            "One line a difference, with both sides, the money between them, and the evidence. Personal values are "
+            "masked unless you may see them."
+        ),
+        "told": told,
+        "error": "",
+        "back_url": f"{reverse('drift', args=space.args)}?{request.GET.urlencode()}",
+        "back": "Back to drift",
+    }
     if request.method != "POST":
-        return render(request, "drift/report.html", context)
+        return render(request, "reports/report.html", context)
     asked = listing.visible(request).filter(listing.condition(filters), connection_id__in=ids)
     rows = listing.with_names(asked).order_by("-pk")
     try:
         made = report.make(
             space.tenant,
             space.environment,
-            rows.iterator(chunk_size=2000),
+            difference_report.table_of(
+                rows.iterator(chunk_size=2000), personal=where(request.user, space, "see_personal")
+            ),
             told=told,
-            personal=where(request.user, space, "see_personal"),
             actor=request.actor,
             reason=reason_of(request)[:500],
         )
     except Refusal as refusal:
-        return render(request, "drift/report.html", context | {"error": str(refusal)}, status=422)
+        return render(request, "reports/report.html", context | {"error": str(refusal)}, status=422)
     name = f"drift-{space.tenant.slug}-{space.environment}-{timezone.now():%Y%m%d-%H%M%S}.csv"
-    answer = download(request, made.file, name=name, content_type="text/csv; charset=utf-8", size=made.size)
-    answer["X-Export-Rows"], answer["X-Export-SHA256"] = str(made.rows), made.sha256
-    return answer
+    return answer_report(request, made, name)
 
 
 def require_anywhere(request: Any, action: str) -> None:

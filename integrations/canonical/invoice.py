@@ -38,6 +38,7 @@ INVOICE = Kind(
         "uncollectible": frozenset({"paid", "void"}),
     },
     links={"customer": "customer"},
+    booked=frozenset({"open", "paid", "uncollectible"}),
     amount="total",
     label="number",
 )

@@ -22,6 +22,7 @@ class Kind:
     `states` are in the order of a record's life. `initial` are those in which one is born. `steps`
     are the single legal steps. `links` tells which field refers to which kind. `sensitive` fields
     hold personal data. `amount` and `label` name the fields that people sort and call records by.
+    `booked` are the states in which the books are to know of it: money is owed, or has moved.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Kind:
     steps: Mapping[str, frozenset[str]]
     links: Mapping[str, str] = field(default_factory=dict)
     sensitive: frozenset[str] = frozenset()
+    booked: frozenset[str] = frozenset()
     amount: str = ""
     label: str = ""
 

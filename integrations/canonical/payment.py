@@ -30,5 +30,6 @@ PAYMENT = Kind(
     # A failed attempt is not the end: the customer may try again with another means.
     steps={state: (_UNSETTLED | _SETTLED) - {state} for state in _UNSETTLED},
     links={"customer": "customer", "invoice": "invoice"},
+    booked=frozenset({"succeeded"}),
     amount="amount",
 )

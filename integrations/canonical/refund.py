@@ -27,5 +27,6 @@ REFUND = Kind(
         "succeeded": frozenset({"failed"}),
     },
     links={"payment": "payment"},
+    booked=frozenset({"succeeded"}),
     amount="amount",
 )

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from django.conf import settings
 from django.db import connection as database
 from django.db import transaction
-from django.db.models import Count, Max
+from django.db.models import Count, Max, Q
 from django.utils import timezone
 
 from integrations.failures.categories import Category
@@ -163,16 +163,16 @@ def key_of(commands: Sequence[Command]) -> str:
 def may_arrive_until(command: Command, adapter: Adapter) -> datetime | None:
     """Return until when a request that the command left with may still reach the provider and have its effect.
 
-    None where that does no harm: the command goes out next under that very key; and where the provider only repeats
-    its first answer to it, so that the request is over. Requests are held to arrive within
-    the life of a key, or twice the time that a provider gets to answer.
+    None where that does no harm: the command goes out next under that very key, or the provider has answered to the
+    key and answers so again. Requests are held to arrive within the life of a key, or twice the time that a provider
+    gets to answer.
     """
     if not command.key or command.key == key_of([command]):
         return None
-    left = Attempt.objects.filter(command__connection=command.connection_id, command__key=command.key, key=command.key)
-    if left.filter(category=Category.DUPLICATE).exists():
+    tried = Attempt.objects.filter(command__connection=command.connection_id, command__key=command.key, key=command.key)
+    if tried.filter(Q(state=AttemptState.ANSWERED, status__lt=500) | Q(category=Category.DUPLICATE)).exists():
         return None
-    newest = left.aggregate(at=Max("started_at"))["at"]
+    newest = tried.aggregate(at=Max("started_at"))["at"]
     longest = max(adapter.key_lifetime, timedelta(seconds=2 * settings.PROVIDER_TIMEOUT))
     return newest + longest if newest else None
 

@@ -191,6 +191,18 @@ def test_until_its_request_can_have_arrived_it_waits_and_says_so(three: list[Com
     assert command.outcome_reason == "Looked for and not there yet: what was sent may still arrive"
 
 
+def test_what_the_provider_has_answered_to_is_not_waited_for(three: list[Command], sandbox: Sandbox) -> None:
+    body = '{"Type": "ValidationException", "Elements": [{"ValidationErrors": [{"Message": "Amount must be valid"}]}]}'
+    cut(sandbox, {"kind": "error", "status": 400, "body": body, "on": "PUT *", "times": 1})
+
+    for _ in range(3):
+        due_now()
+        send_all()
+
+    assert set(outcomes(three)) == {Outcome.ACCEPTED}
+    assert paid(sandbox) == {"pay-1": 1, "pay-2": 1, "pay-3": 1}
+
+
 def test_alone_it_goes_again_at_once_under_the_key_that_it_had(
     target: Connection, invoice: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

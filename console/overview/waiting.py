@@ -19,14 +19,14 @@ SHOWN: Final = 6
 #: What evidence writes by the million. The index `journal_of_changes` leaves these out, so the query must too.
 EVIDENCE: Final = (
     "event.decided", "event.parked", "event.waits", "event.redelivered", "record.changed", "record.checked",
-    "run.finished", "run.parked", "run.waits", "webhook.refused",
+    "run.finished", "run.parked", "run.waits", "webhook.refused", "command.submitted", "command.answered",
+    "command.waits", "command.looked_for", "command.confirmed", "delivery.delivered",
 )  # fmt: skip
-#: What is no change of how things stand: looks, questions and notes, and commands that take their way.
+#: What is no change of how things stand: looks, questions and notes.
 LOOKS: Final = (
     "record.noted", "payload.revealed", "export.made", "record.check_asked", "connection.check_asked",
     "stream.run_asked", "problem.assigned", "run.cancelled", "journal.verified", "person.signed_in",
-    "person.signed_out", "command.submitted", "command.answered", "command.waits", "command.confirmed",
-    "breaker.probe_asked", "breaker.probe_failed",
+    "person.signed_out", "breaker.probe_asked", "breaker.probe_failed",
 )  # fmt: skip
 
 

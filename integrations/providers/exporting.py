@@ -40,6 +40,8 @@ class Part:
     was last seen here, and `holds` what hung on it then. `namesake`: an older record of its kind has the same label.
     `under_way`: something is to be done for it here yet, or being done. `settled`: all that is paid on it is here.
     `kept` holds what stands otherwise here, as a person left it: it is not to be written over, whatever else is.
+    `peers` are the records of its kind that belong to the same one (`Exporter.peers`), without itself; what they were
+    asked with and nobody has answered yet counts as made.
     """
 
     record_id: int
@@ -57,6 +59,7 @@ class Part:
     under_way: bool = False
     settled: bool = False
     kept: Mapping[str, Any] = field(default_factory=dict)
+    peers: "tuple[Part, ...]" = ()
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,11 @@ class Exporter(Protocol):
     @property
     def kinds(self) -> tuple[str, ...]:
         """The canonical kinds that the provider takes, in the order in which they need each other."""
+        ...
+
+    @property
+    def peers(self) -> Mapping[str, tuple[str, ...]]:
+        """The kinds of which one has to know the others: the links that lead to what they have in common."""
         ...
 
     def plan(self, part: Part) -> Plan:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -37,6 +37,7 @@ from integrations.providers.exporting import Ask, Await, Exporter, Hold, Impossi
 from integrations.workflow import commands, copies, ours, refetch, stuck
 from integrations.workflow.errors import Refusal
 from integrations.workflow.exporting import DIFFERS, Standing, Step, next_step, operation_id
+from integrations.workflow.peers import peers_of
 from integrations.workflow.rows import update_rows
 from integrations.workflow.saying import asks
 from integrations.workflow.wake import EXPORTS, after_commit
@@ -107,6 +108,8 @@ class Batch:
     told: set[str] = field(default_factory=set)
     #: Which record of ours put something there, by the operation id that it carries.
     makers: dict[str, int] = field(default_factory=dict)
+    #: By record: those of its kind that its adapter has to know beside it.
+    peers: dict[int, set[int]] = field(default_factory=dict)
     #: What is planned, by copy: set as it goes.
     asked: list[tuple[Copy, Ask]] = field(default_factory=list)
     looks: list[tuple[Connection, str, str]] = field(default_factory=list)
@@ -197,8 +200,10 @@ def load(connection: Connection, rows: Sequence[Copy], now: datetime) -> Batch |
         if not ahead:
             break
         batch.records |= Record.objects.defer("search_text").in_bulk(ahead)
+    _load_peers(batch)
     own = {copy.record_id: copy for copy in rows}
     others = Copy.objects.filter(connection=connection, record_id__in=batch.records.keys() - own.keys())
+    others = others.select_related("command") if batch.peers else others
     batch.others = {copy.record_id: copy for copy in others} | own
     _load_names(batch)
     _load_sights(batch)
@@ -213,6 +218,15 @@ def _load_makers(batch: Batch) -> None:
     made = Command.objects.filter(connection=batch.connection, operation_id__in=operations, record__isnull=False)
     batch.makers = {operation: pk for operation, pk in made.values_list("operation_id", "record_id") if pk}
     batch.records |= Record.objects.defer("search_text").in_bulk(set(batch.makers.values()) - batch.records.keys())
+
+
+def _load_peers(batch: Batch) -> None:
+    """Read the records that the adapter has to know beside those of the copies."""
+    for kind, path in batch.exporter.peers.items():
+        ids = {copy.record_id for copy in batch.copies if copy.record.kind == kind}
+        batch.peers |= peers_of(ids, path, batch.links) if ids else {}
+    missing = {pk for ids in batch.peers.values() for pk in ids} - batch.records.keys()
+    batch.records |= Record.objects.defer("search_text").in_bulk(missing) if missing else {}
 
 
 def _targets_of(batch: Batch, record_ids: set[int]) -> set[int]:
@@ -255,7 +269,7 @@ def part_of(
     """
     copy = seen_as or batch.others.get(record.pk)
     holds = copy.held_by if copy and held else []
-    known = (copy and copy.made) or {}
+    peers = batch.peers.get(record.pk, ()) if depth == DEPTH else ()
     linked = batch.links.get(record.pk, {}) if depth else {}
     return Part(
         record_id=record.pk,
@@ -265,14 +279,28 @@ def part_of(
         label=record.label,
         source_id=batch.source_ids.get(record.pk, ""),
         external_id=copy.external_id if copy else "",
-        made={action: Made(told["external_id"], told["content"]) for action, told in known.items()},
+        made=_made(copy),
         links={name: part_of(batch, batch.records[pk], depth - 1, held=False) for name, pk in linked.items()},
         shown_state=copy.shown_state if copy else "",
         holds=tuple(_hold(batch, *hold) for hold in holds),
         namesake=batch.namesakes.get((record.connection_id, record.label), record.pk) < record.pk,
         kept={name: pair["theirs"] for name, pair in copy.kept.items()} if copy else {},
         under_way=copy is not None and copy.state != CopyState.EXPORTED,
+        peers=tuple(_peer(batch, batch.records[pk]) for pk in sorted(peers)),
     )
+
+
+def _made(copy: Copy | None) -> dict[str, Made]:
+    known = copy.made if copy else {}
+    return {action: Made(told["external_id"], told["content"]) for action, told in known.items()}
+
+
+def _peer(batch: Batch, record: Record) -> Part:
+    """Return a record beside the one that is planned; what is under way of it counts as made."""
+    part, copy = part_of(batch, record, 0, held=False), batch.others.get(record.pk)
+    if copy is None or not copy.flying or copy.command is None:
+        return part
+    return replace(part, made={**part.made, copy.command.action: Made("", copy.command.content)})
 
 
 def _hold(batch: Batch, resource: str, external_id: str, operation: str) -> Hold:

@@ -8,7 +8,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import httpx
@@ -193,6 +193,18 @@ def _major(minor: int, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-DECIMALS[currency.upper()])
 
 
+def _tax(invoice: dict[str, Any]) -> int:
+    return sum(tax["amount"] for tax in invoice["total_taxes"])
+
+
+def _tax_back(minor: int, invoice: dict[str, Any]) -> Decimal:
+    """Return the tax in the one refund of an invoice, to the last decimal that the books keep."""
+    currency = invoice["currency"]
+    step = Decimal(1) if currency == "jpy" else Decimal("0.01")
+    exact = _major(minor, currency) * _tax(invoice) / invoice["total"]
+    return exact.quantize(step, ROUND_HALF_UP)
+
+
 def _compare_invoices(business: Business, books: Sandbox) -> None:
     there = {row["InvoiceNumber"]: row for row in held(books, "Invoices")}
     received = business.received()
@@ -203,6 +215,7 @@ def _compare_invoices(business: Business, books: Sandbox) -> None:
             continue
         total, paid = _major(invoice["total"], currency), _major(received[external_id], currency)
         told = tuple(Decimal(str(row[name])) for name in ("Total", "AmountPaid", "AmountDue"))
+        assert Decimal(str(row["TotalTax"])) == _major(_tax(invoice), currency), external_id
         # What is due on a voided invoice is nobody's any more.
         void = invoice["status"] == "void"
         assert told == (total, paid, told[2] if void else total - paid), external_id
@@ -220,6 +233,8 @@ def _compare_refunds(business: Business, books: Sandbox) -> None:
             continue
         assert row is not None
         assert Decimal(str(row["Total"])) == _major(refund["amount"], refund["currency"])
+        invoice = business.invoices[f"in_{external_id[3:]}"]
+        assert Decimal(str(row["TotalTax"])) == _tax_back(refund["amount"], invoice), external_id
         assert row["Status"] == "PAID"
     assert not there
 

@@ -1,8 +1,10 @@
 """What Xero alone is asked with; what every provider takes is in `canonical.asking`."""
 
-from pydantic import AwareDatetime, Field
+from typing import Self
 
-from integrations.canonical.asking import Content, Currency, Paid, Text, There
+from pydantic import AwareDatetime, Field, model_validator
+
+from integrations.canonical.asking import Content, Currency, Minor, Paid, Text, There
 
 
 class Contact(Content):
@@ -14,14 +16,28 @@ class Contact(Content):
 
 
 class CreditNote(Content):
-    """A credit note for a customer; `customer` is the contact's id there."""
+    """A credit note for a customer; `customer` is the contact's id there, `invoice_number` what it takes back.
+
+    `amount` is all that is credited, `tax` the tax in it; `subtotal` is the rest.
+    """
 
     number: Text
     customer: There
     currency: Currency
+    subtotal: Minor | None = None
+    tax: Minor = 0
     amount: Paid
     issued_at: AwareDatetime
+    invoice_number: Text | None = None
     reason: Text | None = Field(None, title="Reason told there")
+
+    @model_validator(mode="after")
+    def adds_up(self) -> Self:
+        """Refuse sums that do not add up, as books do."""
+        subtotal = self.amount - self.tax if self.subtotal is None else self.subtotal
+        if subtotal < 0 or subtotal + self.tax != self.amount:
+            raise ValueError("The amount is not the subtotal and the tax together.")
+        return self
 
 
 class CreditNoteRefund(Content):

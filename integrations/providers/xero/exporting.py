@@ -13,6 +13,7 @@ from typing import Any, Final
 from integrations.canonical.invoice import outstanding
 from integrations.canonical.money import DECIMALS, major_text
 from integrations.providers.exporting import Ask, Await, Expected, Hold, Impossible, Made, Nothing, Part, Plan
+from integrations.providers.xero.crediting import tax_of
 from integrations.providers.xero.undoing import GIVEN_UP, holds_of, keep_payment, take_back, void_invoice
 
 #: Amounts are kept with as many decimals, whatever the currency has.
@@ -28,6 +29,11 @@ class XeroExporter:
     def kinds(self) -> tuple[str, ...]:
         """Kinds that the books take, in the order in which they need each other."""
         return tuple(_PLANS)
+
+    @property
+    def peers(self) -> Mapping[str, tuple[str, ...]]:
+        """The refunds of one invoice share its tax among them."""
+        return _PEERS
 
     def plan(self, part: Part) -> Plan:
         """Say what is to be done next for a record to stand in the books as it does here."""
@@ -165,12 +171,16 @@ def _credit_note(part: Part) -> Plan:
     wrong = _wrong_amount(part.data, "amount")
     if wrong:
         return wrong
+    tax = tax_of(part, invoice, step=_step(part.data["currency"]))
     content = {
         "number": part.source_id or f"refund {part.record_id}",
         "customer": customer.external_id,
         "currency": part.data["currency"],
+        "subtotal": part.data["amount"] - tax,
+        "tax": tax,
         "amount": part.data["amount"],
         "issued_at": part.data["created_at"],
+        "invoice_number": invoice.data.get("number") or invoice.source_id,
     }
     reason = part.data.get("reason")
     return Ask("credit_note.create", {**content, "reason": reason} if reason else content)
@@ -199,7 +209,7 @@ def _changed(part: Part, action: str, content: dict[str, Any], sent: Mapping[str
 def _wrong_amount(data: Mapping[str, Any], *fields: str) -> Plan | None:
     """Return why amounts cannot stand in the books."""
     currency = data["currency"]
-    step = 10 ** max(0, DECIMALS[currency] - _DECIMALS)
+    step = _step(currency)
     for name in fields:
         minor = data[name]
         said = f"{name.replace('_', ' ').capitalize()} is {major_text(minor, currency)} {currency}"
@@ -208,6 +218,11 @@ def _wrong_amount(data: Mapping[str, Any], *fields: str) -> Plan | None:
         if minor % step:
             return Impossible(f"{said}, and the books keep two decimals. Enter it there by hand.")
     return None
+
+
+def _step(currency: str) -> int:
+    """Return how many minor units of a currency are the smallest amount in the books."""
+    return int(10 ** max(0, DECIMALS[currency] - _DECIMALS))
 
 
 def _as_shown(name: str, value: Any) -> Any:
@@ -273,6 +288,7 @@ _REFUND_STATES: Final = (
     ("credit_note.take_back", {"pending"}),
     ("credit_note.refund", {"succeeded"}),
 )
+_PEERS: Final = {"refund": ("payment", "invoice")}
 _PLANS: Final[dict[str, Callable[[Part], Plan]]] = {
     "customer": _customer,
     "invoice": _invoice,

@@ -156,21 +156,24 @@ def _contact_update(_: XeroSettings, intent: Intent) -> Element:
     return {"ContactID": _target(intent), **_contact(intent.content)}
 
 
+def _line(settings: XeroSettings, description: str, net: Decimal, tax: Decimal) -> Element:
+    return {
+        "Description": description,
+        "Quantity": Decimal(1),
+        "UnitAmount": net,
+        "LineAmount": net,
+        "AccountCode": settings.sales_account,
+        "TaxType": settings.tax_type if tax else "NONE",
+        "TaxAmount": tax,
+    }
+
+
 def _invoice(settings: XeroSettings, content: Mapping[str, Any]) -> Element:
     subtotal, tax, total = (_amount(content, field) for field in ("subtotal", "tax", "total"))
     if subtotal + tax != total:
         raise _refused("total", "is not the subtotal and the tax together, and Xero adds them up itself")
     issued = day_of(content, "issued_at")
     number = _text(content, "number")
-    line = {
-        "Description": f"Invoice {number}",
-        "Quantity": Decimal(1),
-        "UnitAmount": subtotal,
-        "LineAmount": subtotal,
-        "AccountCode": settings.sales_account,
-        "TaxType": settings.tax_type if tax else "NONE",
-        "TaxAmount": tax,
-    }
     return {
         "Contact": {"ContactID": _text(content, "customer")},
         "InvoiceNumber": number,
@@ -178,7 +181,7 @@ def _invoice(settings: XeroSettings, content: Mapping[str, Any]) -> Element:
         "DueDate": day_of(content, "due_at") if content.get("due_at") else issued,
         "CurrencyCode": _currency(content),
         "LineAmountTypes": "Exclusive",
-        "LineItems": [line],
+        "LineItems": [_line(settings, f"Invoice {number}", subtotal, tax)],
         "Status": "DRAFT" if content.get("state") == "draft" else "AUTHORISED",
     }
 
@@ -225,25 +228,26 @@ def _payment_delete(_: XeroSettings, intent: Intent) -> Element:
 
 def _credit_note_create(settings: XeroSettings, intent: Intent) -> Element:
     content = intent.content
-    number, amount = _text(content, "number"), _amount(content, "amount")
-    line = {
-        "Description": content.get("reason") or f"Refund {number}",
-        "Quantity": Decimal(1),
-        "UnitAmount": amount,
-        "LineAmount": amount,
-        "AccountCode": settings.sales_account,
-    }
+    tax = _amount({"tax": 0, **content}, "tax")
+    line = _line(settings, _words_of_credit(content), _amount(content, "amount") - tax, tax)
     return {
         "Type": "ACCRECCREDIT",
         "Reference": _operation(intent),
         "Contact": {"ContactID": _text(content, "customer")},
-        "CreditNoteNumber": number,
+        "CreditNoteNumber": _text(content, "number"),
         "Date": day_of(content, "issued_at"),
         "CurrencyCode": _currency(content),
-        "LineAmountTypes": "NoTax",
+        "LineAmountTypes": "Exclusive",
         "LineItems": [line],
         "Status": "AUTHORISED",
     }
+
+
+def _words_of_credit(content: Mapping[str, Any]) -> str:
+    of, reason = content.get("invoice_number"), content.get("reason")
+    if not of:
+        return reason or f"Refund {content['number']}"
+    return f"Refund of {of}: {reason}" if reason else f"Refund of {of}"
 
 
 _BUILDERS: Final[dict[str, Callable[[XeroSettings, Intent], Element]]] = {

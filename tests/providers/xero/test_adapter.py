@@ -31,7 +31,8 @@ CONTENT: dict[str, dict[str, Any]] = {
     "payment.create": {"invoice": "inv_1", "currency": "EUR", "amount": 25000, "paid_at": "2026-11-18T16:55:00Z"},
     "payment.delete": {},
     "credit_note.create": {
-        "number": "CN-7", "customer": "con_1", "currency": "EUR", "amount": 5000, "issued_at": "2026-11-19T08:00:00Z",
+        "number": "CN-7", "customer": "con_1", "currency": "EUR", "amount": 5000, "subtotal": 4202,
+        "tax": 798, "issued_at": "2026-11-19T08:00:00Z", "invoice_number": "INV-1",
     },
     "credit_note.refund": {
         "credit_note": "cn_1", "currency": "EUR", "amount": 5000, "paid_at": "2026-11-19T08:05:00Z",

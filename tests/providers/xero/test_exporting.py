@@ -1,6 +1,8 @@
 """What goes into the books, by the state of a record and of what it refers to."""
 
 from dataclasses import replace
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -164,6 +166,36 @@ def test_a_refund_becomes_a_credit_note_that_is_then_paid_out() -> None:
     assert plan.action == "credit_note.refund"
     assert (plan.content["credit_note"], plan.content["amount"]) == ("note-1", 2_500)
     assert EXPORTER.plan(in_the_books(noted, "credit_note.refund", "note-1")) == Nothing()
+
+
+@pytest.mark.parametrize("currency", ["EUR", "JPY", "KWD"])
+def test_whatever_is_refunded_in_whatever_order_takes_back_exactly_the_tax(currency: str) -> None:
+    chance, step = Random(7), 10 if currency == "KWD" else 1
+    for _ in range(200):
+        tax, net = step * chance.randrange(40), step * chance.randrange(1, 200)
+        paid_for = in_the_books(
+            invoice("paid", currency=currency, subtotal=net, tax=tax, total=net + tax), "invoice.create"
+        )
+        paid = in_the_books(payment(invoice=paid_for), "payment.create", "pay-1")
+        cuts = sorted(chance.sample(range(1, (net + tax) // step), k=min(3, (net + tax) // step - 1)))
+        bounds = [0, *(step * cut for cut in cuts), net + tax]
+        parts = [
+            replace(
+                refund(payment=paid),
+                record_id=10 + place,
+                data={**refund().data, "currency": currency, "amount": b - a},
+            )
+            for place, (a, b) in enumerate(pairwise(bounds))
+        ]
+
+        for one in chance.sample(range(len(parts)), k=len(parts)):
+            others = tuple(part for part in parts if part.record_id != parts[one].record_id)
+            parts[one] = in_the_books(replace(parts[one], peers=others), "credit_note.create", f"note-{one}")
+
+        told = [part.made["credit_note.create"].content for part in parts]
+        assert sum(content["tax"] for content in told) == tax
+        assert all(content["subtotal"] + content["tax"] == content["amount"] for content in told)
+        assert all(content["tax"] % step == 0 for content in told)
 
 
 # -- taken back

@@ -274,8 +274,8 @@ class Adapter(Protocol):
         """Return the operation id that an object carries because we made it, "" where it carries none."""
         ...
 
-    def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
-        """Say whether an object, as the provider shows it, has the effect of an intent."""
+    def shows(self, intent: Intent, obj: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
+        """Say whether an object, as the provider shows it, has the effect of an intent; `settings` as they are kept."""
         ...
 
     def came_to_nothing(self, resource: str, obj: Mapping[str, Any]) -> Fault | None:

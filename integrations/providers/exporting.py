@@ -41,7 +41,7 @@ class Part:
     `under_way`: something is to be done for it here yet, or being done. `settled`: all that is paid on it is here.
     `kept` holds what stands otherwise here, as a person left it: it is not to be written over, whatever else is.
     `peers` are the records of its kind that belong to the same one (`Exporter.peers`), without itself; what they were
-    asked with and nobody has answered yet counts as made.
+    asked with and nobody has answered yet counts as made. `settings` are those of where it goes, as they are kept.
     """
 
     record_id: int
@@ -60,6 +60,7 @@ class Part:
     settled: bool = False
     kept: Mapping[str, Any] = field(default_factory=dict)
     peers: "tuple[Part, ...]" = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -125,7 +125,7 @@ def found(parcel: Parcel, command: Command, response: Response, effect: Effect |
             _not_there(batch, command)
         elif wrong := parcel.adapter.came_to_nothing(command.resource, effect.obj):
             _came_to_nothing(batch, command, effect, wrong)
-        elif parcel.adapter.shows(intent_of(command, parcel.adapter), effect.obj):
+        elif parcel.adapter.shows(intent_of(command, parcel.adapter), effect.obj, parcel.connection.settings):
             _found(batch, command, effect)
         else:
             parcel.attempts.update({command.pk: attempt} if attempt else {})

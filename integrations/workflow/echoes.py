@@ -104,7 +104,7 @@ class Echoes:
             if (command.outcome in _EXPECTED or wrong)
             and command.action in adapter.actions
             and (adapter.actions[command.action].creates or _was_sent_before(command, read.event))
-            and adapter.shows(intent_of(command, adapter), read.obj)
+            and adapter.shows(intent_of(command, adapter), read.obj, connection.settings)
         ]
 
     def _confirm(self, command: Command, read: Read) -> Entry:

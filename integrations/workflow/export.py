@@ -286,6 +286,7 @@ def part_of(
         namesake=batch.namesakes.get((record.connection_id, record.label), record.pk) < record.pk,
         kept={name: pair["theirs"] for name, pair in copy.kept.items()} if copy else {},
         under_way=copy is not None and copy.state != CopyState.EXPORTED,
+        settings=batch.connection.settings,
         peers=tuple(_peer(batch, batch.records[pk]) for pk in sorted(peers)),
     )
 

@@ -201,7 +201,7 @@ def _tax_back(minor: int, invoice: dict[str, Any]) -> Decimal:
     """Return the tax in the one refund of an invoice, to the last decimal that the books keep."""
     currency = invoice["currency"]
     step = Decimal(1) if currency == "jpy" else Decimal("0.01")
-    exact = _major(minor, currency) * _tax(invoice) / invoice["total"]
+    exact: Decimal = _major(minor, currency) * _tax(invoice) / invoice["total"]
     return exact.quantize(step, ROUND_HALF_UP)
 
 

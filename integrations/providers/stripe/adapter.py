@@ -152,7 +152,7 @@ class StripeAdapter:
         """Return the operation id that a refund carries, "" where it carries none."""
         return writing.operation_of(obj) if resource == "refund" else ""
 
-    def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
+    def shows(self, intent: Intent, obj: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         """Say whether an object has the effect of an intent."""
         return writing.shown(intent, obj)
 

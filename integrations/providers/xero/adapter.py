@@ -39,6 +39,7 @@ from integrations.providers.base import (
 from integrations.providers.exporting import Exporter
 from integrations.providers.xero import client, effects, errors, signature, tokens, writing
 from integrations.providers.xero.client import API_VERSION, ENDPOINTS, XeroSettings, settings_of
+from integrations.providers.xero.days import zone_in
 from integrations.providers.xero.exporting import XeroExporter
 from integrations.providers.xero.reading import IGNORED, has_more, is_ours, read_items, read_webhook
 
@@ -132,29 +133,23 @@ class XeroAdapter:
 
     def find_effect(self, access: Access, transport: Transport, intent: Intent) -> tuple[Response, Effect | None]:
         """Look for what an intent made, by its operation id, or for the state of what it changed."""
+        zone = settings_of(access).time_zone
         if not self.actions[intent.action].creates:
             response, found = self.fetch(access, transport, self.actions[intent.action].resource, intent.external_id)
-            return response, self._as_effect(intent, [found.item] if found.item else [])
+            return response, _as_effect(intent, [found.item] if found.item else [], zone)
         # The list shows what was undone since, too: a credit note does not show a payment that was deleted.
         resource = writing.endpoint_of(intent.action)
         response = client.get_well(access, transport, client.url_of(access, resource), _made_by(resource, intent))
         items = read_items(read_json(response.body), resource, answers.as_of(response))
-        return response, self._as_effect(intent, items)
-
-    def _as_effect(self, intent: Intent, items: Sequence[Item]) -> Effect | None:
-        """Return the first object that shows the effect of an intent."""
-        for item in items:
-            if self.shows(intent, item.obj):
-                return Effect(effects.external_id_of(intent, item.obj), item.path, item.obj)
-        return None
+        return response, _as_effect(intent, items, zone)
 
     def operation_of(self, resource: str, obj: Mapping[str, Any]) -> str:
         """Return the operation id that an object carries, "" where it carries none."""
         return effects.operation_of(resource, obj)
 
-    def shows(self, intent: Intent, obj: Mapping[str, Any]) -> bool:
+    def shows(self, intent: Intent, obj: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         """Say whether an object has the effect of an intent."""
-        return effects.shown(intent, obj)
+        return effects.shown(intent, obj, zone_in(settings))
 
     def came_to_nothing(self, resource: str, obj: Mapping[str, Any]) -> Fault | None:
         """What is in the books stands, until a person undoes it."""
@@ -270,3 +265,11 @@ def _made_by(resource: str, intent: Intent) -> tuple[tuple[str, str], ...]:
     if resource == "contact":
         query.append(("includeArchived", "true"))
     return tuple(query)
+
+
+def _as_effect(intent: Intent, items: Sequence[Item], zone: str) -> Effect | None:
+    """Return the first object that shows the effect of an intent."""
+    for item in items:
+        if effects.shown(intent, item.obj, zone):
+            return Effect(effects.external_id_of(intent, item.obj), item.path, item.obj)
+    return None

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from integrations.providers.address import safe_address
 from integrations.providers.base import NAMES_ACCOUNT, RECEIVES_SECRETS, Access, Request, Response, Transport
+from integrations.providers.xero.days import UTC_ZONE, known_zone
 from integrations.providers.xero.errors import classify
 
 API_VERSION: Final = "2.0"
@@ -76,6 +77,12 @@ class XeroSettings(BaseModel):
     tax_type: str = Field(
         default="OUTPUT", pattern=r"^\w{1,50}$", title="Tax type", description="Of invoices with tax, as Xero calls it"
     )
+    time_zone: str = Field(
+        default=UTC_ZONE,
+        max_length=60,
+        title="Time zone",
+        description="Of the organisation at Xero, by its IANA name, such as Pacific/Auckland: its days count there",
+    )
     page_size: int = Field(default=1000, ge=1, le=1000, title="Objects per page")
     api_base: str = Field(
         default="https://api.xero.com",
@@ -91,6 +98,7 @@ class XeroSettings(BaseModel):
     )
 
     _safe = field_validator("api_base", "identity_base")(safe_address)
+    _known = field_validator("time_zone")(known_zone)
 
 
 def settings_of(access: Access) -> XeroSettings:

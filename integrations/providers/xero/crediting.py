@@ -21,7 +21,7 @@ def tax_of(part: Part, invoice: Part, *, step: int) -> int:
         credited += sum(ahead)
         tax = _share(invoice, credited, step)
     amount: int = part.data["amount"]
-    owed = _share(invoice, credited + amount, step) - tax
+    owed: int = _share(invoice, credited + amount, step) - tax
     return max(0, min(amount, owed))
 
 

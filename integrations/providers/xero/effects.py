@@ -80,8 +80,11 @@ def _refusal(element: Mapping[str, Any]) -> Fault | None:
 # -- recognising an effect
 
 
-def shown(intent: Intent, obj: Mapping[str, Any]) -> bool:
-    """Say whether an object of the action's resource has the effect of an intent; a refund's payment shows it too."""
+def shown(intent: Intent, obj: Mapping[str, Any], zone: str) -> bool:
+    """Say whether an object of the action's resource has the effect of an intent; a refund's payment shows it too.
+
+    `zone` is the time zone whose days the object has.
+    """
     if intent.action == REFUND:
         return operation_of("payment", obj) == intent.operation_id or _is_paid_out(obj, intent.operation_id)
     if intent.action == TAKE_BACK:
@@ -92,7 +95,7 @@ def shown(intent: Intent, obj: Mapping[str, Any]) -> bool:
         return obj.get("Status") in _UNDONE
     if intent.action == "contact.update":
         return _same_contact(intent.content, obj)
-    return _same_invoice(intent.content, obj)
+    return _same_invoice(intent.content, obj, zone)
 
 
 def _is_paid_out(credit_note: Mapping[str, Any], operation_id: str) -> bool:
@@ -119,7 +122,7 @@ def _same_contact(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
     return all(obj.get(theirs) == content[ours] for ours, theirs in names.items() if content.get(ours))
 
 
-def _same_invoice(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
+def _same_invoice(content: Mapping[str, Any], obj: Mapping[str, Any], zone: str) -> bool:
     contact = obj.get("Contact")
     states = _DRAFTS if content.get("state") == "draft" else _OPEN
     return (
@@ -129,7 +132,7 @@ def _same_invoice(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
         and contact.get("ContactID") == content.get("customer")
         and obj.get("Status") in states
         and all(_same_amount(content, ours, obj.get(theirs)) for ours, theirs in _AMOUNTS)
-        and all(_same_day(content, ours, obj, theirs) for ours, theirs in _DAYS)
+        and all(_same_day(content, ours, obj.get(f"{theirs}String") or obj.get(theirs), zone) for ours, theirs in _DAYS)
     )
 
 
@@ -142,8 +145,8 @@ def _same_amount(content: Mapping[str, Any], field: str, theirs: Any) -> bool:
     return type(ours) is int and currency in DECIMALS and amount_of(theirs) == writing.major(ours, currency)
 
 
-def _same_day(content: Mapping[str, Any], field: str, obj: Mapping[str, Any], name: str) -> bool:
+def _same_day(content: Mapping[str, Any], field: str, theirs: Any, zone: str) -> bool:
     if not content.get(field):
         return True
-    moment = moment_of(obj.get(f"{name}String")) or moment_of(obj.get(name))
-    return moment is not None and f"{moment:%Y-%m-%d}" == writing.day_of(content, field)
+    moment = moment_of(theirs)
+    return moment is not None and f"{moment:%Y-%m-%d}" == writing.day_of(content, field, zone)

@@ -7,13 +7,13 @@ https://developer.xero.com/documentation/api/accounting/invoices
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from integrations.canonical.invoice import outstanding
 from integrations.canonical.money import DECIMALS, major_text
 from integrations.providers.exporting import Ask, Await, Expected, Hold, Impossible, Made, Nothing, Part, Plan
 from integrations.providers.xero.crediting import tax_of
+from integrations.providers.xero.days import day_in, noon_of, zone_in
 from integrations.providers.xero.undoing import GIVEN_UP, holds_of, keep_payment, take_back, void_invoice
 
 #: Amounts are kept with as many decimals, whatever the currency has.
@@ -200,10 +200,12 @@ def _sent(part: Part, *actions: str) -> Made | None:
 
 def _changed(part: Part, action: str, content: dict[str, Any], sent: Mapping[str, Any]) -> Plan:
     """Return the action where the books would look otherwise by it; what was left otherwise there stays so."""
+    zone = zone_in(part.settings)
     ours = {name: value for name, value in content.items() if name not in part.kept}
-    if all(_as_shown(name, value) == _as_shown(name, sent.get(name)) for name, value in ours.items()):
+    if all(_as_shown(name, value, zone) == _as_shown(name, sent.get(name), zone) for name, value in ours.items()):
         return Nothing()
-    return Ask(action, {name: part.kept.get(name, value) for name, value in content.items()}, part.external_id)
+    kept = {name: _as_told(name, value, zone) for name, value in part.kept.items() if name in content}
+    return Ask(action, content | kept, part.external_id)
 
 
 def _wrong_amount(data: Mapping[str, Any], *fields: str) -> Plan | None:
@@ -225,15 +227,19 @@ def _step(currency: str) -> int:
     return int(10 ** max(0, DECIMALS[currency] - _DECIMALS))
 
 
-def _as_shown(name: str, value: Any) -> Any:
+def _as_shown(name: str, value: Any, zone: str) -> Any:
     """Return a value as the books show it again: of a time, the day."""
-    if value is None or not name.endswith("_at"):
-        return value
-    return f"{datetime.fromisoformat(value).astimezone(UTC):%Y-%m-%d}T00:00:00Z"
+    return f"{day_in(value, zone)}T00:00:00Z" if value is not None and name.endswith("_at") else value
 
 
-def _shows(sent: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: _as_shown(name, sent[name]) for name in names if name in sent}
+def _as_told(name: str, value: Any, zone: str) -> Any:
+    """Return what the books show as content says it: of a day, its noon."""
+    return noon_of(value[:10], zone) if value is not None and name.endswith("_at") else value
+
+
+def _shows(part: Part, sent: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    zone = zone_in(part.settings)
+    return {name: _as_shown(name, sent[name], zone) for name in names if name in sent}
 
 
 def _expected_contact(part: Part) -> Expected | None:
@@ -241,7 +247,7 @@ def _expected_contact(part: Part) -> Expected | None:
     if sent is None:
         return None
     names = ("name", "email")
-    return Expected(frozenset({"active"}), _shows(sent.content, *names), _shows(_contact(part), *names))
+    return Expected(frozenset({"active"}), _shows(part, sent.content, *names), _shows(part, _contact(part), *names))
 
 
 def _expected_invoice(part: Part) -> Expected | None:
@@ -250,9 +256,9 @@ def _expected_invoice(part: Part) -> Expected | None:
         return None
     names = ("number", "customer", "currency", "subtotal", "tax", "total", "issued_at", "due_at")
     content = _content_of_invoice(part)
-    now = _shows(content, *names) if isinstance(content, dict) else {}
+    now = _shows(part, content, *names) if isinstance(content, dict) else {}
     due = {"amount_due": outstanding(part.state, part.data)} if _is_settled(part) else {}
-    return Expected(_states_of_invoice(part), _shows(sent.content, *names) | due, now | due)
+    return Expected(_states_of_invoice(part), _shows(part, sent.content, *names) | due, now | due)
 
 
 def _is_settled(part: Part) -> bool:
@@ -272,14 +278,14 @@ def _states_of_invoice(part: Part) -> frozenset[str]:
 def _expected_payment(part: Part) -> Expected | None:
     sent = _sent(part, "payment.create")
     states = frozenset({"canceled" if "payment.delete" in part.made else "succeeded"})
-    return Expected(states, _shows(sent.content, "invoice", "currency", "amount")) if sent else None
+    return Expected(states, _shows(part, sent.content, "invoice", "currency", "amount")) if sent else None
 
 
 def _expected_refund(part: Part) -> Expected | None:
     sent = _sent(part, "credit_note.create")
     begun = {"pending", "succeeded"} if part.state == "succeeded" else {"pending", "canceled"}
     states = next((state for action, state in _REFUND_STATES if action in part.made), begun)
-    return Expected(frozenset(states), _shows(sent.content, "currency", "amount")) if sent else None
+    return Expected(frozenset(states), _shows(part, sent.content, "currency", "amount")) if sent else None
 
 
 #: The newest step of a refund that was made -> the states in which its credit note stands by then.

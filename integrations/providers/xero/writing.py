@@ -5,7 +5,6 @@ Amounts are written as exact decimals from minor units; nothing passes through b
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from integrations.failures.categories import Category, Fault
 from integrations.providers.base import ActionSpec, Intent
 from integrations.providers.xero.asking import Contact, CreditNote, CreditNoteRefund, RefundTakenBack
 from integrations.providers.xero.client import BATCH, ENDPOINTS, XeroSettings
+from integrations.providers.xero.days import day_in
 
 _LONGEST_TEXT: Final = 255
 _LONGEST_OPERATION: Final = 50
@@ -115,11 +115,10 @@ def _amount(content: Mapping[str, Any], field: str) -> Decimal:
     return major(minor, _currency(content))
 
 
-def day_of(content: Mapping[str, Any], field: str) -> str:
-    """Return the day in UTC of an RFC 3339 time. Raises `Fault`."""
+def day_of(content: Mapping[str, Any], field: str, zone: str) -> str:
+    """Return the day in a time zone of an RFC 3339 time. Raises `Fault`."""
     try:
-        moment = datetime.fromisoformat(_text(content, field))
-        return f"{moment.astimezone(UTC):%Y-%m-%d}"
+        return day_in(_text(content, field), zone)
     except (ValueError, OverflowError):
         raise _refused(field, "is no RFC 3339 time") from None
 
@@ -172,13 +171,13 @@ def _invoice(settings: XeroSettings, content: Mapping[str, Any]) -> Element:
     subtotal, tax, total = (_amount(content, field) for field in ("subtotal", "tax", "total"))
     if subtotal + tax != total:
         raise _refused("total", "is not the subtotal and the tax together, and Xero adds them up itself")
-    issued = day_of(content, "issued_at")
+    issued = day_of(content, "issued_at", settings.time_zone)
     number = _text(content, "number")
     return {
         "Contact": {"ContactID": _text(content, "customer")},
         "InvoiceNumber": number,
         "Date": issued,
-        "DueDate": day_of(content, "due_at") if content.get("due_at") else issued,
+        "DueDate": day_of(content, "due_at", settings.time_zone) if content.get("due_at") else issued,
         "CurrencyCode": _currency(content),
         "LineAmountTypes": "Exclusive",
         "LineItems": [_line(settings, f"Invoice {number}", subtotal, tax)],
@@ -207,7 +206,7 @@ def _payment(settings: XeroSettings, intent: Intent) -> Element:
     content = intent.content
     return {
         "Account": {"Code": settings.payment_account},
-        "Date": day_of(content, "paid_at"),
+        "Date": day_of(content, "paid_at", settings.time_zone),
         "Amount": _amount(content, "amount"),
         "Reference": _operation(intent),
     }
@@ -235,7 +234,7 @@ def _credit_note_create(settings: XeroSettings, intent: Intent) -> Element:
         "Reference": _operation(intent),
         "Contact": {"ContactID": _text(content, "customer")},
         "CreditNoteNumber": _text(content, "number"),
-        "Date": day_of(content, "issued_at"),
+        "Date": day_of(content, "issued_at", settings.time_zone),
         "CurrencyCode": _currency(content),
         "LineAmountTypes": "Exclusive",
         "LineItems": [line],

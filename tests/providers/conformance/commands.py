@@ -152,7 +152,7 @@ class CommandRules(Provider):
 
             assert isinstance(effect, Effect)
             assert effect.external_id
-            assert self.adapter.shows(intent, effect.obj)
+            assert self.adapter.shows(intent, effect.obj, {})
 
     def test_after_a_timeout_before_the_effect_none_is_found(self) -> None:
         for intent in self.singles():

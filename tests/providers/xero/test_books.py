@@ -145,8 +145,8 @@ def test_a_refund_is_a_credit_note_that_is_paid_out(books: Books) -> None:
         4999,
         "Broken on arrival",
     )
-    assert ADAPTER.shows(refund, books.fetch("credit_note", note).obj)
-    assert ADAPTER.shows(made, books.fetch("credit_note", note).obj)
+    assert ADAPTER.shows(refund, books.fetch("credit_note", note).obj, {})
+    assert ADAPTER.shows(made, books.fetch("credit_note", note).obj, {})
     assert books.walk("payment") == []
 
 
@@ -187,14 +187,14 @@ def changes(books: Books) -> Mapping[str, tuple[Intent, str]]:
 
 def test_what_is_changed_shows_and_did_not_before(books: Books) -> None:
     for intent, resource in changes(books).values():
-        assert not ADAPTER.shows(intent, books.fetch(resource, intent.external_id).obj), intent.action
+        assert not ADAPTER.shows(intent, books.fetch(resource, intent.external_id).obj, {}), intent.action
         assert ADAPTER.find_effect(books.access, books.send, intent)[1] is None
 
         (effect,) = books.ask(intent)
 
         assert effect.fault is None, intent.action
         assert effect.external_id == intent.external_id
-        assert ADAPTER.shows(intent, books.fetch(resource, intent.external_id).obj), intent.action
+        assert ADAPTER.shows(intent, books.fetch(resource, intent.external_id).obj, {}), intent.action
         assert ADAPTER.find_effect(books.access, books.send, intent)[1] is not None
 
 
@@ -226,7 +226,7 @@ def test_a_refund_that_a_person_undid_is_found_all_the_same(books: Books) -> Non
 
     assert found
     assert (found.external_id, found.obj["Status"]) == (note, "DELETED")
-    assert ADAPTER.shows(refund, found.obj)
+    assert ADAPTER.shows(refund, found.obj, {})
 
 
 def test_what_was_made_before_an_answer_got_lost_is_found(books: Books) -> None:

@@ -121,9 +121,11 @@ def test_results_that_come_in_another_order_are_told_apart_by_their_marks() -> N
 def test_a_credit_note_of_which_the_payments_are_not_told_shows_no_return_of_one() -> None:
     taken_back = intent("credit_note.take_back")
 
-    assert not ADAPTER.shows(taken_back, {"CreditNoteID": "obj_1"})
-    assert not ADAPTER.shows(taken_back, {"Payments": [{"PaymentID": "pay_1"}]})
-    assert ADAPTER.shows(taken_back, {"Payments": [{"PaymentID": "pay_1", "Status": "DELETED"}, {"PaymentID": "p"}]})
+    assert not ADAPTER.shows(taken_back, {"CreditNoteID": "obj_1"}, {})
+    assert not ADAPTER.shows(taken_back, {"Payments": [{"PaymentID": "pay_1"}]}, {})
+    assert ADAPTER.shows(
+        taken_back, {"Payments": [{"PaymentID": "pay_1", "Status": "DELETED"}, {"PaymentID": "p"}]}, {}
+    )
 
 
 def test_fewer_results_than_requests_are_no_answer() -> None:

@@ -65,6 +65,13 @@ def change(record: Record, **fields: Any) -> None:
     copies.make_due([record.pk], [record.connection_id])
 
 
+def leave_open(invoice: Record, **fields: Any) -> None:
+    """Let an invoice be unpaid, before it is exported."""
+    unpaid = {"paid_at": None, "amount_due": invoice.data["total"], "amount_paid": 0}
+    invoice.state, invoice.data = "open", invoice.data | unpaid | fields
+    invoice.save()
+
+
 def export_everything(story: dict[str, Record]) -> None:
     copies.make_due([record.pk for record in story.values()], {record.connection_id for record in story.values()})
     work_off()

@@ -103,5 +103,5 @@ def test_voiding_shows_in_the_state(shop: Shop, client: stripe.StripeClient) -> 
     effect = shop.ask(intent)
 
     assert effect.external_id == invoice.id
-    assert ADAPTER.shows(intent, effect.obj)
+    assert ADAPTER.shows(intent, effect.obj, {})
     assert shop.find(intent) is not None

@@ -16,7 +16,7 @@ from integrations.providers import get_adapter
 from integrations.providers.exporting import Expected, Hold, Made, Part
 from integrations.reconciliation.compare import Comparison, Difference
 from integrations.reconciliation.paying import Payments, is_settled, payments_of
-from integrations.workflow import export, ours
+from integrations.workflow import export_batch, ours
 from integrations.workflow.evidence import Read
 from integrations.workflow.rows import update_rows
 from integrations.workflow.wake import EXPORTS, after_commit
@@ -51,7 +51,7 @@ class Copies:
 
     now: datetime | None = None
     by_object: dict[tuple[int, str, str], Copy] = field(default_factory=dict)
-    known: dict[int, export.Batch] = field(default_factory=dict)
+    known: dict[int, export_batch.Batch] = field(default_factory=dict)
     payments: dict[int, Payments] = field(default_factory=dict)
     seen: dict[int, Copy] = field(default_factory=dict)
 
@@ -71,7 +71,7 @@ class Copies:
         found = cls(now, {(copy.connection_id, copy.resource, copy.external_id): copy for copy in rows})
         found.payments = payments_of(rows)
         for pk in {copy.connection_id for copy in rows}:
-            batch = export.load(connections[pk], [copy for copy in rows if copy.connection_id == pk], now)
+            batch = export_batch.load(connections[pk], [copy for copy in rows if copy.connection_id == pk], now)
             if batch is not None:
                 found.known[pk] = batch
         return found
@@ -103,9 +103,9 @@ class Copies:
             copy.push = {}
         return Comparison(read.event, connection, record, record.kind, found, len(expected.fields) + 1, note)
 
-    def _expected(self, batch: export.Batch, copy: Copy, record: Record, asked_at: datetime) -> Expected | None:
+    def _expected(self, batch: export_batch.Batch, copy: Copy, record: Record, asked_at: datetime) -> Expected | None:
         settled = is_settled(copy, record, self.payments.get(record.pk), asked_at)
-        return batch.exporter.expected(replace(export.part_of(batch, record), settled=settled))
+        return batch.exporter.expected(replace(export_batch.part_of(batch, record), settled=settled))
 
     def _differences(self, copy: Copy, sides: Sequence[Side]) -> tuple[Difference, ...]:
         """Return what differs; what a person left so is none, as long as both sides stay as they were."""

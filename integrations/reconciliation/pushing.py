@@ -13,7 +13,7 @@ from integrations.journal.write import write_act
 from integrations.models import Command, Copy, CopyState, Drift, Outcome, Record, WorkState
 from integrations.providers.exporting import Ask, Await, Impossible, Nothing, Plan
 from integrations.reconciliation.copied import exported_fields
-from integrations.workflow import commands, export, ours
+from integrations.workflow import commands, export, export_batch, ours
 from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import EXPORTS, after_commit
 
@@ -127,31 +127,31 @@ def outgoing(drifts: Sequence[Drift], *, lock: bool = False) -> list[Outgoing]:
     return [_outgoing(batches.get(key[1]), copies[key], group) for key, group in by_record.items()]
 
 
-def _batches(copies: Sequence[Copy], drifts: Sequence[Drift]) -> dict[int, export.Batch]:
+def _batches(copies: Sequence[Copy], drifts: Sequence[Drift]) -> dict[int, export_batch.Batch]:
     """Return what planning needs to know, by connection."""
     found = {}
     for connection in {drift.connection_id: drift.connection for drift in drifts}.values():
         here = [copy for copy in copies if copy.connection_id == connection.pk]
         for copy in here:
             copy.connection = connection
-        batch = export.load(connection, here, timezone.now())
+        batch = export_batch.load(connection, here, timezone.now())
         if batch is not None:
             found[connection.pk] = batch
     return found
 
 
-def _outgoing(batch: export.Batch | None, copy: Copy, drifts: Sequence[Drift]) -> Outgoing:
+def _outgoing(batch: export_batch.Batch | None, copy: Copy, drifts: Sequence[Drift]) -> Outgoing:
     if batch is None:
         return Outgoing(copy, drifts, Nothing(), refused="Nothing is exported there any more.")
     seen = ours.view(copy, [(drift.field, drift.theirs) for drift in drifts])
-    plan = export.plan_of(batch, export.part_of(batch, copy.record, seen_as=seen))
+    plan = export.plan_of(batch, export_batch.part_of(batch, copy.record, seen_as=seen))
     refused = _why_not(batch, copy, drifts, plan)
     if refused or not isinstance(plan, Ask):
         return Outgoing(copy, drifts, plan, refused=refused)
     return Outgoing(copy, drifts, plan, export.said_of(batch, copy.record, plan), plan.content, ours.digest(plan))
 
 
-def _why_not(batch: export.Batch, copy: Copy, drifts: Sequence[Drift], plan: Plan) -> str:
+def _why_not(batch: export_batch.Batch, copy: Copy, drifts: Sequence[Drift], plan: Plan) -> str:
     """Return why ours cannot be sent, "" where it can."""
     name, there = copy.record.label, copy.connection.name
     command = copy.command

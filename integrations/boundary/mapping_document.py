@@ -130,7 +130,7 @@ class ResourceMapping(BaseModel):
         """The rules in working order: the currency first, since amounts depend on it."""
         rest = [name for name in (STATE, *self.canonical.fields) if name != "currency"]
         names = (["currency"] if "currency" in self.fields else []) + rest
-        return tuple((name, self.fields[name]) for name in names)
+        return tuple((name, self.fields[name]) for name in names if name in self.fields)
 
     @model_validator(mode="after")
     def _fits_the_kind(self) -> "ResourceMapping":
@@ -143,7 +143,8 @@ class ResourceMapping(BaseModel):
 
     def _uneven_fields(self) -> list[str]:
         wanted = {STATE, *self.canonical.fields}
-        lacking = [f"field {name} has no rule" for name in sorted(wanted - self.fields.keys())]
+        # What was published before a field came stays as it is, and keeps what is believed of that.
+        lacking = [f"field {name} has no rule" for name in sorted(wanted - self.fields.keys() - self.canonical.added)]
         return lacking + [f"{self.kind} has no field {name}" for name in sorted(self.fields.keys() - wanted)]
 
     def _bad_states(self) -> list[str]:

@@ -22,6 +22,7 @@ class Kind:
     `states` are in the order of a record's life. `initial` are those in which one is born. `steps`
     are the single legal steps. `links` tells which field refers to which kind. `sensitive` fields
     hold personal data. `amount` and `label` name the fields that people sort and call records by.
+    `added` are fields that came later: mappings that were published before do not speak of them.
     `booked` are the states in which the books are to know of it: money is owed, or has moved.
     """
 
@@ -37,6 +38,7 @@ class Kind:
     booked: frozenset[str] = frozenset()
     amount: str = ""
     label: str = ""
+    added: frozenset[str] = frozenset()
 
     @cached_property
     def fields(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from integrations.canonical.kind import Kind
 
 
 class Payment(Canonical):
-    """Fields of a payment. `amount_refunded` is None where nobody can tell it."""
+    """Fields of a payment. `amount_refunded` and `collected_at` are None where nobody can tell them."""
 
     customer: Link | None = None
     invoice: Link | None = None
@@ -14,6 +14,7 @@ class Payment(Canonical):
     amount_received: Minor
     amount_refunded: Minor | None = None
     failure_reason: Text | None = None
+    collected_at: Moment | None = None
     created_at: Moment
 
 
@@ -32,4 +33,5 @@ PAYMENT = Kind(
     links={"customer": "customer", "invoice": "invoice"},
     booked=frozenset({"succeeded"}),
     amount="amount",
+    added=frozenset({"collected_at"}),
 )

@@ -42,6 +42,7 @@ class Part:
     `kept` holds what stands otherwise here, as a person left it: it is not to be written over, whatever else is.
     `peers` are the records of its kind that belong to the same one (`Exporter.peers`), without itself; what they were
     asked with and nobody has answered yet counts as made. `settings` are those of where it goes, as they are kept.
+    `entered_at`: when it came into its state, where an event of its provider told so, and no look later on; else "".
     """
 
     record_id: int
@@ -61,6 +62,7 @@ class Part:
     kept: Mapping[str, Any] = field(default_factory=dict)
     peers: "tuple[Part, ...]" = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
+    entered_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Await:
-    """The record that `part` is has to be there first; `gone`: it has to be gone from there."""
+    """The record that `part` is has to be there first; `gone`: it has to be gone from there.
+
+    `reason` says why, where something else of it is waited for.
+    """
 
     part: Part
     gone: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True)

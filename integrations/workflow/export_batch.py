@@ -23,6 +23,7 @@ from integrations.models import (
 from integrations.providers import get_adapter
 from integrations.providers.base import Adapter
 from integrations.providers.exporting import Ask, Exporter, Hold, Made, Part
+from integrations.workflow.entries import entries_of, rfc3339
 from integrations.workflow.exporting import Step
 from integrations.workflow.peers import peers_of
 
@@ -50,6 +51,8 @@ class Batch:
     makers: dict[str, int] = field(default_factory=dict)
     #: By record: those of its kind that its adapter has to know beside it.
     peers: dict[int, set[int]] = field(default_factory=dict)
+    #: When a record came into its state, by what an event of its provider told.
+    entered: dict[int, datetime] = field(default_factory=dict)
     #: What is planned, by copy: set as it goes.
     asked: list[tuple[Copy, Ask]] = field(default_factory=list)
     looks: list[tuple[Connection, str, str]] = field(default_factory=list)
@@ -93,6 +96,7 @@ def load(connection: Connection, rows: Sequence[Copy], now: datetime) -> Batch |
     others = others.select_related("command") if batch.peers else others
     batch.others = {copy.record_id: copy for copy in others} | own
     _load_names(batch)
+    batch.entered = entries_of({pk: r for pk, r in batch.records.items() if r.kind == "payment"})
     _load_sights(batch)
     return batch
 
@@ -174,6 +178,7 @@ def part_of(
         kept={name: pair["theirs"] for name, pair in copy.kept.items()} if copy else {},
         under_way=copy is not None and copy.state != CopyState.EXPORTED,
         settings=batch.connection.settings,
+        entered_at=rfc3339(batch.entered.get(record.pk)),
         peers=tuple(_peer(batch, batch.records[pk]) for pk in sorted(peers)),
     )
 

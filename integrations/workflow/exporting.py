@@ -72,6 +72,8 @@ def next_step(part: Part, plan: Plan, standing: Standing, *, target: str, create
             f"{target} is asked how it stands there: it stood otherwise, and changed here.",
             look=True,
         )
+    if isinstance(plan, Await) and plan.reason:
+        return Step(CopyState.WAITING, plan.reason, waits_on=plan.part.record_id)
     if isinstance(plan, Await):
         return _wait_gone(plan.part, target, awaited) if plan.gone else _wait(plan.part, target, awaited)
     if isinstance(plan, Impossible):

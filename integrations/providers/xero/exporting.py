@@ -129,13 +129,26 @@ def _payment(part: Part) -> Plan:
     wrong = _wrong_amount(part.data, "amount_received")
     if wrong:
         return wrong
+    collected_at = _collected_at(part, invoice)
+    if not collected_at:
+        return Await(invoice, reason="Waits until its provider or its invoice tells when the money was collected.")
     content = {
         "invoice": invoice.external_id,
         "currency": part.data["currency"],
         "amount": part.data["amount_received"],
-        "paid_at": invoice.data.get("paid_at") or part.data["created_at"],
+        "paid_at": collected_at,
     }
     return Ask("payment.create", content)
+
+
+def _collected_at(part: Part, invoice: Part) -> str | None:
+    """Return when the money of a payment came in, None where nobody told.
+
+    An invoice is paid with its last payment. So its time is that of a payment only where that pays it alone.
+    """
+    told = part.data.get("collected_at") or part.entered_at
+    alone = part.data["amount_received"] >= invoice.data["total"]
+    return told or (invoice.data.get("paid_at") if alone else None)
 
 
 def _refund(part: Part) -> Plan:

@@ -1,13 +1,19 @@
 """Documents of rules, and where an object differs from what they expect."""
 
+import tomllib
+
 import pytest
 
 from integrations.boundary.mapping import (
+    MappingDocument,
     MappingDocumentError,
+    apply,
     load_document,
     schema_difference,
 )
+from integrations.providers.mapping_files import mapping_file
 from tests.boundary.mapping.conftest import BILL, DOCUMENT, SOURCE
+from tests.stripe_objects import payment_object
 
 # -- Differences
 
@@ -79,3 +85,16 @@ def test_a_document_with_a_fault_is_refused_with_its_place(old: str, new: str, s
 def test_what_is_no_document_is_refused(source: bytes) -> None:
     with pytest.raises(MappingDocumentError):
         load_document(source)
+
+
+def test_what_was_published_before_a_field_came_maps_as_it_did_and_keeps_what_is_believed_of_that() -> None:
+    tables = tomllib.loads(mapping_file("stripe").decode())
+    decimals = tables.pop("currency_decimals")
+    del tables["payment_intent"]["fields"]["collected_at"]
+    document = MappingDocument.model_validate({"resources": tables, "currency_decimals": decimals})
+
+    mapped = apply(document, "payment_intent", payment_object())
+
+    assert mapped.state == "succeeded"
+    assert "collected_at" not in mapped.data
+    assert mapped.over({"collected_at": "2026-11-18T09:15:00Z"})["collected_at"] == "2026-11-18T09:15:00Z"

@@ -123,7 +123,7 @@ def test_a_payment_says_why_it_failed() -> None:
 def test_what_was_refunded_is_unknown_where_the_charge_is_an_id() -> None:
     result = mapped("payment_intent.succeeded")
 
-    assert result.kept == ("amount_refunded",)
+    assert result.kept == ("amount_refunded", "collected_at")
     assert result.over({"amount_refunded": 300})["amount_refunded"] == 300
 
 
@@ -142,6 +142,17 @@ def test_what_was_refunded_is_known_where_the_charge_is_expanded() -> None:
     assert ("expand[]", "latest_charge") in transport.sent[0].query
     assert found.item is not None
     assert apply(DOCUMENT, "payment_intent", found.item.obj).data["amount_refunded"] == 85000
+
+
+def test_a_payment_was_collected_when_its_charge_was_made_and_not_by_one_that_failed() -> None:
+    intent = payload("answer.payment_intent")
+    charge = intent["latest_charge"]
+    failed = intent | {"latest_charge": charge | {"status": "failed"}}
+
+    assert charge["created"] != intent["created"]
+    at = datetime.fromtimestamp(charge["created"], UTC)
+    assert apply(DOCUMENT, "payment_intent", intent).data["collected_at"] == f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    assert "collected_at" in apply(DOCUMENT, "payment_intent", failed).kept
 
 
 def test_a_refunded_charge_says_that_its_payment_changed() -> None:

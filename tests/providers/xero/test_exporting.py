@@ -38,7 +38,7 @@ def in_the_books(part: Part, action: str, external_id: str = "object-1") -> Part
 
 
 def payment(state: str = "succeeded", **links: Part) -> Part:
-    data = {"currency": "EUR", "amount": 11_900, "amount_received": 11_900, "created_at": AT}
+    data = {"currency": "EUR", "amount": 11_900, "amount_received": 11_900, "collected_at": AT, "created_at": AT}
     return Part(3, "payment", state, data, "pi_1", source_id="pi_1", links=links)
 
 
@@ -134,13 +134,35 @@ def test_what_refers_to_a_record_waits_until_that_is_in_the_books() -> None:
     assert EXPORTER.plan(refund(payment=payment(invoice=waiting))) == Await(payment(invoice=waiting))
 
 
-def test_a_payment_of_an_invoice_is_entered_with_what_was_received() -> None:
+def test_a_payment_of_an_invoice_is_entered_with_what_was_received_when_it_came_in() -> None:
     paid = in_the_books(invoice("paid", paid_at="2026-11-21T10:00:00Z"), "invoice.create")
+    told = payment(invoice=paid)
+    untold = replace(told, data={**told.data, "collected_at": None})
 
-    plan = EXPORTER.plan(payment(invoice=paid))
+    times = {
+        "the charge": EXPORTER.plan(told),
+        "an event": EXPORTER.plan(replace(untold, entered_at="2026-11-20T23:00:00Z")),
+        "the invoice": EXPORTER.plan(untold),
+    }
 
-    expected = {"invoice": "object-1", "currency": "EUR", "amount": 11_900, "paid_at": "2026-11-21T10:00:00Z"}
-    assert plan == Ask("payment.create", expected)
+    expected = {"invoice": "object-1", "currency": "EUR", "amount": 11_900}
+    assert times == {
+        "the charge": Ask("payment.create", expected | {"paid_at": AT}),
+        "an event": Ask("payment.create", expected | {"paid_at": "2026-11-20T23:00:00Z"}),
+        "the invoice": Ask("payment.create", expected | {"paid_at": "2026-11-21T10:00:00Z"}),
+    }
+
+
+@pytest.mark.parametrize(("paid_at", "received"), [(None, 11_900), ("2026-11-21T10:00:00Z", 5_900)])
+def test_a_payment_waits_where_nobody_told_when_it_came_in(paid_at: str | None, received: int) -> None:
+    paid = in_the_books(invoice(paid_at=paid_at), "invoice.create")
+    part = payment(invoice=paid)
+
+    plan = EXPORTER.plan(replace(part, data={**part.data, "amount_received": received, "collected_at": None}))
+
+    assert isinstance(plan, Await)
+    assert plan.part == paid
+    assert "when the money was collected" in plan.reason
 
 
 @pytest.mark.parametrize("state", ["pending", "requires_action", "processing", "failed", "canceled"])

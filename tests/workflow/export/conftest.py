@@ -44,7 +44,7 @@ def story(make_record: MakeRecord) -> dict[str, Record]:
         "number": "INV-1", "subtotal": 10_000, "tax": 1_900, "total": 11_900, "amount_due": 0, "amount_paid": 11_900,
         "issued_at": AT, "due_at": None, "paid_at": AT, "customer": "x"})  # fmt: skip
     payment = make_record("payment", data=money | {"amount": 11_900, "amount_received": 11_900,
-                                                   "amount_refunded": 2_500})  # fmt: skip
+                                                   "amount_refunded": 2_500, "collected_at": AT})  # fmt: skip
     refund = make_record("refund", data=money | {"amount": 2_500, "reason": "duplicate"})
     for record, field, of in (
         (invoice, "customer", customer), (payment, "customer", customer), (payment, "invoice", invoice),

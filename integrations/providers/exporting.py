@@ -77,6 +77,12 @@ class Ask:
     external_id: str = ""
     reason: str = ""
 
+    @property
+    def written(self) -> dict[str, Any]:
+        """The content that is written: of an update that says what has `changed`, only that."""
+        names = self.content.get("changed")
+        return dict(self.content) if names is None else {name: self.content.get(name) for name in names}
+
 
 @dataclass(frozen=True)
 class Await:

@@ -148,7 +148,7 @@ def _outgoing(batch: export_batch.Batch | None, copy: Copy, drifts: Sequence[Dri
     refused = _why_not(batch, copy, drifts, plan)
     if refused or not isinstance(plan, Ask):
         return Outgoing(copy, drifts, plan, refused=refused)
-    return Outgoing(copy, drifts, plan, export.said_of(batch, copy.record, plan), plan.content, ours.digest(plan))
+    return Outgoing(copy, drifts, plan, export.said_of(batch, copy.record, plan), plan.written, ours.digest(plan))
 
 
 def _why_not(batch: export_batch.Batch, copy: Copy, drifts: Sequence[Drift], plan: Plan) -> str:

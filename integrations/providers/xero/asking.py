@@ -4,7 +4,7 @@ from typing import Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from integrations.canonical.asking import Content, Currency, Minor, Paid, Text, There
+from integrations.canonical.asking import Content, Currency, Invoice, Minor, Paid, Text, There
 
 
 class Contact(Content):
@@ -13,6 +13,18 @@ class Contact(Content):
     name: Text
     email: Text | None = None
     currency: Currency | None = None
+
+
+class ContactUpdate(Contact):
+    """A contact as it is to stand there; of it only what is in `changed` is written, or all where that is left out."""
+
+    changed: list[Text] | None = Field(None, min_length=1)
+
+
+class InvoiceUpdate(Invoice):
+    """An invoice as it is to stand there; of it only what is in `changed` is written, or all where that is left out."""
+
+    changed: list[Text] | None = Field(None, min_length=1)
 
 
 class CreditNote(Content):

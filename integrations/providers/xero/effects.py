@@ -1,6 +1,6 @@
 """What came of intents: read from an answer, or recognised in an object as Xero shows it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from integrations.canonical.money import DECIMALS
@@ -119,25 +119,34 @@ def _is_without(credit_note: Mapping[str, Any], payment_id: str) -> bool:
 
 def _same_contact(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
     names = {"name": "Name", "email": "EmailAddress", "currency": "DefaultCurrency"}
-    return all(obj.get(theirs) == content[ours] for ours, theirs in names.items() if content.get(ours))
+    return all(obj.get(names[name]) == content[name] for name in _told(content, names) if content.get(name))
+
+
+def _told(content: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Return of which fields an update speaks: what it says has changed, or all."""
+    changed = content.get("changed")
+    return [name for name in names if changed is None or name in changed]
 
 
 def _same_invoice(content: Mapping[str, Any], obj: Mapping[str, Any], zone: str) -> bool:
     contact = obj.get("Contact")
     states = _DRAFTS if content.get("state") == "draft" else _OPEN
+    shown = {
+        "number": obj.get("InvoiceNumber"),
+        "currency": obj.get("CurrencyCode"),
+        "customer": contact.get("ContactID") if isinstance(contact, dict) else None,
+    }
+    days = {name: obj.get(f"{field}String") or obj.get(field) for name, field in _DAYS.items()}
     return (
-        obj.get("InvoiceNumber") == content.get("number")
-        and obj.get("CurrencyCode") == content.get("currency")
-        and isinstance(contact, dict)
-        and contact.get("ContactID") == content.get("customer")
-        and obj.get("Status") in states
-        and all(_same_amount(content, ours, obj.get(theirs)) for ours, theirs in _AMOUNTS)
-        and all(_same_day(content, ours, obj.get(f"{theirs}String") or obj.get(theirs), zone) for ours, theirs in _DAYS)
+        obj.get("Status") in states
+        and all(shown[name] == content.get(name) for name in _told(content, shown))
+        and all(_same_amount(content, name, obj.get(_AMOUNTS[name])) for name in _told(content, _AMOUNTS))
+        and all(_same_day(content, name, days[name], zone) for name in _told(content, days))
     )
 
 
-_AMOUNTS: Final = (("subtotal", "SubTotal"), ("tax", "TotalTax"), ("total", "Total"))
-_DAYS: Final = (("issued_at", "Date"), ("due_at", "DueDate"))
+_AMOUNTS: Final = {"subtotal": "SubTotal", "tax": "TotalTax", "total": "Total"}
+_DAYS: Final = {"issued_at": "Date", "due_at": "DueDate"}
 
 
 def _same_amount(content: Mapping[str, Any], field: str, theirs: Any) -> bool:

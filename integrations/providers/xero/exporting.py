@@ -215,10 +215,13 @@ def _changed(part: Part, action: str, content: dict[str, Any], sent: Mapping[str
     """Return the action where the books would look otherwise by it; what was left otherwise there stays so."""
     zone = zone_in(part.settings)
     ours = {name: value for name, value in content.items() if name not in part.kept}
-    if all(_as_shown(name, value, zone) == _as_shown(name, sent.get(name), zone) for name, value in ours.items()):
+    changed = [
+        name for name, value in ours.items() if _as_shown(name, value, zone) != _as_shown(name, sent.get(name), zone)
+    ]
+    if not changed:
         return Nothing()
     kept = {name: _as_told(name, value, zone) for name, value in part.kept.items() if name in content}
-    return Ask(action, content | kept, part.external_id)
+    return Ask(action, content | kept | {"changed": changed}, part.external_id)
 
 
 def _wrong_amount(data: Mapping[str, Any], *fields: str) -> Plan | None:
@@ -270,8 +273,13 @@ def _expected_invoice(part: Part) -> Expected | None:
     names = ("number", "customer", "currency", "subtotal", "tax", "total", "issued_at", "due_at")
     content = _content_of_invoice(part)
     now = _shows(part, content, *names) if isinstance(content, dict) else {}
-    due = {"amount_due": outstanding(part.state, part.data)} if _is_settled(part) else {}
-    return Expected(_states_of_invoice(part), _shows(part, sent.content, *names) | due, now | due)
+    shown = _shows(part, sent.content, *names)
+    if _is_settled(part):
+        # Of another amount that is not there yet, as much is paid as of the one that is.
+        now["amount_due"] = outstanding(part.state, part.data)
+        unsent = part.data["total"] - shown.get("total", part.data["total"])
+        shown["amount_due"] = now["amount_due"] - unsent
+    return Expected(_states_of_invoice(part), shown, now)
 
 
 def _is_settled(part: Part) -> bool:

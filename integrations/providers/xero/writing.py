@@ -12,7 +12,14 @@ from integrations.canonical import asking
 from integrations.canonical.money import DECIMALS
 from integrations.failures.categories import Category, Fault
 from integrations.providers.base import ActionSpec, Intent
-from integrations.providers.xero.asking import Contact, CreditNote, CreditNoteRefund, RefundTakenBack
+from integrations.providers.xero.asking import (
+    Contact,
+    ContactUpdate,
+    CreditNote,
+    CreditNoteRefund,
+    InvoiceUpdate,
+    RefundTakenBack,
+)
 from integrations.providers.xero.client import BATCH, ENDPOINTS, XeroSettings
 from integrations.providers.xero.days import day_in
 
@@ -21,9 +28,9 @@ _LONGEST_OPERATION: Final = 50
 
 _SPECS: Final = (
     ActionSpec("contact.create", "contact", "Create contact", BATCH, creates=True, content=Contact),
-    ActionSpec("contact.update", "contact", "Update contact", BATCH, content=Contact),
+    ActionSpec("contact.update", "contact", "Update contact", BATCH, content=ContactUpdate),
     ActionSpec("invoice.create", "invoice", "Create invoice", BATCH, creates=True, content=asking.Invoice),
-    ActionSpec("invoice.update", "invoice", "Update invoice", BATCH, content=asking.Invoice),
+    ActionSpec("invoice.update", "invoice", "Update invoice", BATCH, content=InvoiceUpdate),
     ActionSpec("invoice.void", "invoice", "Void invoice", BATCH, content=asking.Void),
     ActionSpec("payment.create", "payment", "Enter payment", BATCH, creates=True, content=asking.Payment),
     ActionSpec("payment.delete", "payment", "Delete payment", content=asking.Nothing),
@@ -152,7 +159,7 @@ def _contact_create(_: XeroSettings, intent: Intent) -> Element:
 
 
 def _contact_update(_: XeroSettings, intent: Intent) -> Element:
-    return {"ContactID": _target(intent), **_contact(intent.content)}
+    return {"ContactID": _target(intent), **_changed(intent.content, _contact(intent.content))}
 
 
 def _line(settings: XeroSettings, description: str, net: Decimal, tax: Decimal) -> Element:
@@ -190,7 +197,33 @@ def _invoice_create(settings: XeroSettings, intent: Intent) -> Element:
 
 
 def _invoice_update(settings: XeroSettings, intent: Intent) -> Element:
-    return {"InvoiceID": _target(intent), **_invoice(settings, intent.content)}
+    return {"InvoiceID": _target(intent), **_changed(intent.content, _invoice(settings, intent.content))}
+
+
+#: Canonical fields -> what is written of them. What is not written stays there as it is: an account that somebody chose
+#: for a line goes with the lines, so those are written only for another amount.
+_WRITTEN: Final = {
+    "name": ("Name",),
+    "email": ("EmailAddress",),
+    "number": ("InvoiceNumber",),
+    "customer": ("Contact",),
+    "subtotal": ("LineAmountTypes", "LineItems"),
+    "tax": ("LineAmountTypes", "LineItems"),
+    "total": ("LineAmountTypes", "LineItems"),
+    "currency": ("DefaultCurrency", "CurrencyCode", "LineItems"),
+    "issued_at": ("Date",),
+    "due_at": ("DueDate",),
+    "state": ("Status",),
+}
+
+
+def _changed(content: Mapping[str, Any], element: Element) -> Element:
+    """Return what of an element is written: what its content says has changed, or all of it."""
+    names = content.get("changed")
+    if names is None:
+        return element
+    written = {field for name in names for field in _WRITTEN.get(name, ())}
+    return {field: value for field, value in element.items() if field in written}
 
 
 def _void(id_field: str) -> Callable[[XeroSettings, Intent], Element]:

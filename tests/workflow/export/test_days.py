@@ -31,6 +31,8 @@ def test_the_evening_of_a_month_in_utc_is_the_next_month_where_it_is_morning(
     at = {"issued_at": "2026-11-30T12:30:00Z", "paid_at": "2026-11-30T12:40:00Z"}
     story["invoice"].data |= at
     story["invoice"].save()
+    story["payment"].data |= {"collected_at": "2026-11-30T12:40:00Z"}
+    story["payment"].save()
     story["refund"].data |= {"created_at": "2026-12-04T11:00:00Z"}
     story["refund"].save()
 

@@ -65,7 +65,10 @@ def test_what_is_shown_is_the_next_action_with_what_the_record_says_now(
     assert (drift.ours, drift.theirs) == ("Halvorsen Newest AS", "Halvorsen (by finance)")
     assert shown.said == "Update contact Halvorsen Newest AS in Books"
     sent = Command.objects.latest("pk")
-    assert (sent.action, sent.content) == ("contact.update", shown.content)
+    assert shown.content == {"name": "Halvorsen Newest AS"}
+    assert (sent.action, sent.content["changed"], sent.content["name"]) == (
+        "contact.update", ["name"], "Halvorsen Newest AS",
+    )  # fmt: skip
     assert held(books, "Contacts")[0]["Name"] == "Halvorsen Newest AS"
 
 
@@ -79,7 +82,7 @@ def test_the_journal_keeps_what_goes_out_without_personal_values(
 
     entry = JournalEntry.objects.get(action="drift.pushed")
     assert entry.summary.endswith("Update contact Halvorsen Marine AS in Books")
-    assert entry.data["content"] == {"name": "Halvorsen Marine AS", "email": "personal", "currency": "EUR"}
+    assert entry.data["content"] == {"email": "personal"}
 
 
 def test_nothing_is_sent_where_something_else_would_go_out_than_was_shown(

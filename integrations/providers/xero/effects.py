@@ -119,7 +119,12 @@ def _is_without(credit_note: Mapping[str, Any], payment_id: str) -> bool:
 
 def _same_contact(content: Mapping[str, Any], obj: Mapping[str, Any]) -> bool:
     names = {"name": "Name", "email": "EmailAddress", "currency": "DefaultCurrency"}
-    return all(obj.get(names[name]) == content[name] for name in _told(content, names) if content.get(name))
+    gone = content.get("changed") or ()
+    return all(
+        (obj.get(names[name]) or None) == content.get(name)
+        for name in _told(content, names)
+        if content.get(name) or name in gone
+    )
 
 
 def _told(content: Mapping[str, Any], names: Iterable[str]) -> list[str]:

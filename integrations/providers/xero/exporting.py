@@ -56,7 +56,11 @@ def _customer(part: Part) -> Plan:
         return Ask("contact.create", _contact(part))
     if part.state == "deleted":
         return Nothing("It was deleted here. Its contact stays, because documents name it.")
-    return _changed(part, "contact.update", _contact(part), sent.content)
+    content = _contact(part)
+    if sent.content.get("email"):
+        # An address that was taken away here goes there, too.
+        content.setdefault("email", None)
+    return _changed(part, "contact.update", content, sent.content)
 
 
 def _contact(part: Part) -> dict[str, Any]:

@@ -149,6 +149,9 @@ def _contact(content: Mapping[str, Any]) -> Element:
     element: Element = {"Name": _text(content, "name")}
     if content.get("email"):
         element["EmailAddress"] = _text(content, "email")
+    elif "email" in (content.get("changed") or ()):
+        # What is left out stays as it is there; an empty text takes it away.
+        element["EmailAddress"] = ""
     if content.get("currency"):
         element["DefaultCurrency"] = _currency(content)
     return element

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from integrations.models import Command, Outcome, Record, Route
+from integrations.models import Command, Drift, Outcome, Record, Route
 from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.reconciliation.check import check_record
 from tests.books import copy_of, held, work_off
@@ -90,3 +90,35 @@ def test_another_name_leaves_the_currency_of_a_contact_as_it_is_there(
 
     (contact,) = held(books, "Contacts")
     assert (contact["Name"], contact["DefaultCurrency"]) == ("Halvorsen Offshore AS", "USD")
+
+
+def test_an_address_that_is_taken_away_here_is_taken_away_there(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything({"customer": story["customer"]})
+    long_ago()
+
+    change(story["customer"], email=None)
+    work_off()
+    check_record(story["customer"], at=route.target, actor=TESTER)
+    work_off()
+
+    (contact,) = held(books, "Contacts")
+    assert (contact["Name"], contact["EmailAddress"]) == ("Halvorsen Marine AS", "")
+    assert Command.objects.get(action="contact.update").outcome == Outcome.CONFIRMED
+    assert not Drift.objects.exists()
+
+
+def test_an_address_that_stays_there_after_it_was_taken_away_is_a_difference(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    export_everything({"customer": story["customer"]})
+    long_ago()
+    change(story["customer"], email=None)
+    work_off()
+
+    books.alter("Contacts", copy_of(story["customer"]).external_id, EmailAddress="back@halvorsen.example")
+    check_record(story["customer"], at=route.target, actor=TESTER)
+    work_off()
+
+    assert Drift.objects.get().theirs == "back@halvorsen.example"

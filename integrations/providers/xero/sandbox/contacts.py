@@ -87,7 +87,7 @@ def _fields(element: JSON) -> JSON:
     for field in LISTS:
         if isinstance(value := element.get(field), list):
             fields[field] = [row for row in value if isinstance(row, dict)]
-    if "@" not in fields.get("EmailAddress", "@"):
+    if "@" not in (fields.get("EmailAddress") or "@"):
         raise Invalid("Email address must be valid.")
     return fields
 

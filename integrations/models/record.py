@@ -3,6 +3,7 @@ from typing import Any
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVector, SearchVectorField
 from django.db import models
+from django.db.models.functions import Lower
 
 from integrations.models.connection import Connection
 from integrations.models.mapping import Mapping
@@ -56,8 +57,8 @@ class Record(Owned):
                 condition=models.Q(open_drift__gt=0),
                 name="record_differs",
             ),
-            # Whether another customer of the connection is called the same.
-            models.Index(fields=["connection", "label"], condition=models.Q(kind="customer"), name="record_namesakes"),
+            # Whether another customer is called the same.
+            models.Index(Lower("label"), condition=models.Q(kind="customer"), name="record_called"),
             GinIndex(fields=["search"], name="record_search"),
         ]
 

@@ -37,7 +37,7 @@ class Part:
 
     `data` is canonical. `source_id` is its id at its own provider, `external_id` that of its object here, "" where
     there is none. `made` is what was accepted of it here, by action. `shown_state` is the product state in which it
-    was last seen here, and `holds` what hung on it then. `namesake`: an older record of its kind has the same label.
+    was last seen here, and `holds` what hung on it then. `namesake`: one that came here before has the same label.
     `under_way`: something is to be done for it here yet, or being done. `settled`: all that is paid on it is here.
     `kept` holds what stands otherwise here, as a person left it: it is not to be written over, whatever else is.
     `peers` are the records of its kind that belong to the same one (`Exporter.peers`), without itself; what they were

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.db.models import Count, Min
+from django.db.models import Count
+from django.db.models.functions import Lower
 
 from integrations.journal.write import Entry
 from integrations.models import (
@@ -44,7 +45,8 @@ class Batch:
     links: dict[int, dict[str, int]] = field(default_factory=dict)
     others: dict[int, Copy] = field(default_factory=dict)
     source_ids: dict[int, str] = field(default_factory=dict)
-    namesakes: dict[tuple[int, str], int] = field(default_factory=dict)
+    #: Customers that are called like one who came to the target before them.
+    namesakes: set[int] = field(default_factory=set)
     differs: dict[str, int] = field(default_factory=dict)
     told: set[str] = field(default_factory=set)
     #: Which record of ours put something there, by the operation id that it carries.
@@ -125,7 +127,7 @@ def _targets_of(batch: Batch, record_ids: set[int]) -> set[int]:
 
 
 def _load_names(batch: Batch) -> None:
-    """Read by which ids records go at their own provider, and which customers are called like older ones."""
+    """Read by which ids records go at their own provider, and which customers are called alike."""
     sources = {record.connection_id for record in batch.records.values()}
     rows = Reference.objects.filter(record_id__in=batch.records, connection_id__in=sources)
     for record_id, connection_id, external_id in rows.order_by("-pk").values_list(
@@ -133,10 +135,20 @@ def _load_names(batch: Batch) -> None:
     ):
         if batch.records[record_id].connection_id == connection_id:
             batch.source_ids[record_id] = external_id
-    labels = {copy.record.label for copy in batch.copies if copy.record.kind == "customer"}
-    called = Record.objects.filter(kind="customer", connection_id__in=sources, label__in=labels)
-    oldest = called.order_by().values("connection_id", "label").annotate(first=Min("pk"))
-    batch.namesakes = {(row["connection_id"], row["label"]): row["first"] for row in oldest} if labels else {}
+    own = [copy.record_id for copy in batch.copies if copy.record.kind == "customer"]
+    batch.namesakes = _namesakes(batch.connection, own) if own else set()
+
+
+def _namesakes(target: Connection, own: Sequence[int]) -> set[int]:
+    """Return the customers that are called like one who came to the target before them, from whatever source.
+
+    Capitals do not count. Spaces around a name do not either: labels have none.
+    """
+    called = Record.objects.filter(pk__in=own).annotate(folded=Lower("label")).values("folded")
+    alike = Record.objects.filter(kind="customer").annotate(folded=Lower("label")).filter(folded__in=called.order_by())
+    rows = alike.filter(copies__connection=target).order_by("copies__pk").values_list("pk", "folded")
+    first: dict[str, int] = {}
+    return {pk for pk, folded in rows if first.setdefault(folded, pk) != pk}
 
 
 def _load_sights(batch: Batch) -> None:
@@ -174,7 +186,7 @@ def part_of(
         links={name: part_of(batch, batch.records[pk], depth - 1, held=False) for name, pk in linked.items()},
         shown_state=copy.shown_state if copy else "",
         holds=tuple(_hold(batch, *hold) for hold in holds),
-        namesake=batch.namesakes.get((record.connection_id, record.label), record.pk) < record.pk,
+        namesake=record.pk in batch.namesakes,
         kept={name: pair["theirs"] for name, pair in copy.kept.items()} if copy else {},
         under_way=copy is not None and copy.state != CopyState.EXPORTED,
         settings=batch.connection.settings,

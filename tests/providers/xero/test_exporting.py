@@ -360,6 +360,20 @@ def test_the_books_are_expected_to_show_what_was_sent_by_days() -> None:
     assert expected.fields["issued_at"] == "2026-11-20T00:00:00Z"
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC", "Pacific/Auckland"])
+def test_a_day_that_was_left_otherwise_there_stays_that_day_wherever_that_is(zone: str) -> None:
+    there = replace(in_the_books(invoice(), "invoice.create"), settings={"time_zone": zone})
+    left = replace(there, kept={"due_at": "2026-12-31T00:00:00Z"}, data={**there.data, "number": "INV-1A"})
+
+    plan = EXPORTER.plan(left)
+
+    assert isinstance(plan, Ask)
+    assert plan.written == {"number": "INV-1A"}
+    expected = EXPORTER.expected(replace(left, made={**there.made, "invoice.update": Made("object-1", plan.content)}))
+    assert expected
+    assert expected.fields["due_at"] == "2026-12-31T00:00:00Z"
+
+
 def test_nothing_is_expected_of_what_was_never_there() -> None:
     assert EXPORTER.expected(invoice()) is None
     assert isinstance(EXPORTER.expected(in_the_books(CUSTOMER, "contact.create")), Expected)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
@@ -37,6 +37,13 @@ LONGEST_NAME = 80
 MOST = 50
 
 
+class Place(NamedTuple):
+    """Where deliveries are to go, or why they may not go there."""
+
+    url: str
+    fault: str = ""
+
+
 class BadSubscription(Exception):
     """What was given cannot be a subscription. `faults` holds a sentence for each field."""
 
@@ -45,7 +52,6 @@ class BadSubscription(Exception):
         self.faults = faults
 
 
-@transaction.atomic
 def make(
     tenant: Tenant, *, environment: str, name: str, url: str, topics: Sequence[str], actor: Actor, reason: str = ""
 ) -> tuple[Subscription, str]:
@@ -53,16 +59,23 @@ def make(
 
     Raises `BadSubscription`, and `Refusal` where the tenant has as many as it may.
     """
+    place = _place(tenant.pk, environment, url)
+    with transaction.atomic():
+        return _make(tenant, environment, name, place, topics, actor, reason)
+
+
+def _make(
+    tenant: Tenant, environment: str, name: str, place: Place, topics: Sequence[str], actor: Actor, reason: str
+) -> tuple[Subscription, str]:
     _ask_room(tenant, environment)
     made = Subscription(tenant=tenant, environment=environment, created_by=actor.name)
-    _fill(made, name, url, topics)
+    _fill(made, name, place, topics)
     history.save(made, actor=actor, reason=reason or "Made")
     secret = _new_version(made, actor, reason)
     _note(made, "made", f"{actor.name} made the subscription {made.name}: {_said(made)}", actor, reason)
     return made, secret
 
 
-@transaction.atomic
 def change(
     subscription: Subscription, *, name: str, url: str, topics: Sequence[str], actor: Actor, reason: str
 ) -> list[str]:
@@ -71,9 +84,17 @@ def change(
     Deliveries that wait go to the new address. Raises `BadSubscription` and `Refusal`.
     """
     require_reason(reason)
+    place = _place(subscription.tenant_id, subscription.environment, url)
+    with transaction.atomic():
+        return _change(subscription, name, place, topics, actor, reason)
+
+
+def _change(
+    subscription: Subscription, name: str, place: Place, topics: Sequence[str], actor: Actor, reason: str
+) -> list[str]:
     held = _locked(subscription)
     before = (held.name, held.url, list(held.topics))
-    _fill(held, name, url, topics)
+    _fill(held, name, place, topics)
     pairs = zip(("name", "address", "topics"), before, (held.name, held.url, list(held.topics)), strict=True)
     changes = [[title, old, new] for title, old, new in pairs if old != new]
     if not changes:
@@ -100,7 +121,15 @@ def _ask_room(tenant: Tenant, environment: str) -> None:
         )
 
 
-def _fill(held: Subscription, name: str, url: str, topics: Sequence[str]) -> None:
+def _place(tenant_id: int, environment: str, url: str) -> Place:
+    """Look an address up, before anything is locked: a name may take its time."""
+    try:
+        return Place(destination.check(url, environment=environment, asker=tenant_id))
+    except destination.ForbiddenDestination as error:
+        return Place(url, str(error))
+
+
+def _fill(held: Subscription, name: str, place: Place, topics: Sequence[str]) -> None:
     """Set what people give; raises `BadSubscription`."""
     faults = {}
     held.name = " ".join(name.split())
@@ -113,10 +142,9 @@ def _fill(held: Subscription, name: str, url: str, topics: Sequence[str]) -> Non
     unknown = [topic for topic in topics if topic not in held.topics]
     if unknown or not held.topics:
         faults["topics"] = f"There is no topic {unknown[0]}." if unknown else "Choose at least one topic."
-    try:
-        held.url = destination.check(url, environment=held.environment, asker=held.tenant_id)
-    except destination.ForbiddenDestination as error:
-        faults["url"] = str(error)
+    held.url = place.url
+    if place.fault:
+        faults["url"] = place.fault
     if faults:
         raise BadSubscription(faults)
 

@@ -1,4 +1,4 @@
-"""Whether everything is in the books: a route's control totals, and the report of all its records."""
+"""Whether everything is in the books: a route's control totals, and the report of its records."""
 
 from typing import Any
 
@@ -37,11 +37,14 @@ def totals(request: Any, pk: int) -> HttpResponse:
 @GET_OR_POST
 @in_space("export")
 def download_report(request: Any, pk: int) -> Any:
-    """Ask what the report is for, then answer with the file: every record of a route, and whether it is there."""
+    """Ask what the report is for, then answer with the file: the records that were looked at for export."""
     found = route_of(request, pk, "export")
     context = {
         "title": f"Report of the export to {found.target.name}",
-        "lead": "One line a record, with its ids at both ends, its amount, and whether it is there or why not.",
+        "lead": (
+            "One line a record that was looked at for export, with its ids at both ends, its amount, and whether it "
+            "is there or why not."
+        ),
         "told": {"route": str(found)},
         "error": "",
         "back_url": reverse("route_totals", args=[*request.space.args, found.pk]),

@@ -23,7 +23,8 @@ class Kind:
     are the single legal steps. `links` tells which field refers to which kind. `sensitive` fields
     hold personal data. `amount` and `label` name the fields that people sort and call records by.
     `added` are fields that came later: mappings that were published before do not speak of them.
-    `booked` are the states in which the books are to know of it: money is owed, or has moved.
+    `booked` are the states in which the books are to know of it: money is owed, or has moved. `booked_amount` is the
+    field that says how much, where it is not `amount`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Kind:
     links: Mapping[str, str] = field(default_factory=dict)
     sensitive: frozenset[str] = frozenset()
     booked: frozenset[str] = frozenset()
+    booked_amount: str = ""
     amount: str = ""
     label: str = ""
     added: frozenset[str] = frozenset()

@@ -32,6 +32,7 @@ PAYMENT = Kind(
     steps={state: (_UNSETTLED | _SETTLED) - {state} for state in _UNSETTLED},
     links={"customer": "customer", "invoice": "invoice"},
     booked=frozenset({"succeeded"}),
+    booked_amount="amount_received",
     amount="amount",
     added=frozenset({"collected_at"}),
 )

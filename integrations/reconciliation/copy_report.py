@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from django.db.models import OuterRef, Subquery
 
+from integrations.canonical import KINDS
 from integrations.canonical.money import major_text
 from integrations.models import Copy, Reference, Route
 from integrations.reconciliation.report import Table
@@ -28,6 +29,14 @@ def _rows(route: Route) -> Iterator[tuple[Any, ...]]:
         yield _cells(route, copy)
 
 
+def _booked(record: Any) -> str:
+    """Return what the books are to hold of a record, in major units; "" where it is about no money."""
+    kind = KINDS[record.kind]
+    told = record.data.get(kind.booked_amount)
+    amount = record.amount if told is None else told
+    return major_text(amount, record.currency) if type(amount) is int else ""
+
+
 def _cells(route: Route, copy: Any) -> tuple[Any, ...]:
     record = copy.record
     return (
@@ -39,7 +48,7 @@ def _cells(route: Route, copy: Any) -> tuple[Any, ...]:
         copy.external_id,
         record.state,
         copy.shown_state,
-        "" if record.amount is None else major_text(record.amount, record.currency),
+        _booked(record),
         record.currency,
         copy.get_state_display(),
         copy.reason,

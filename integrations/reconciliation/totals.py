@@ -61,9 +61,11 @@ class Line:
 
 
 _SUMS = """
-SELECT r.kind, r.currency, c.state, count(*), coalesce(sum(r.amount), 0)
-FROM integrations_record r LEFT JOIN integrations_copy c ON c.record_id = r.id AND c.connection_id = %s
-WHERE r.connection_id = %s AND (r.kind, r.state) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
+SELECT r.kind, r.currency, c.state, count(*), coalesce(sum(coalesce((r.data ->> b.field)::bigint, r.amount)), 0)
+FROM integrations_record r
+JOIN unnest(%s::text[], %s::text[], %s::text[]) AS b(kind, state, field) ON b.kind = r.kind AND b.state = r.state
+LEFT JOIN integrations_copy c ON c.record_id = r.id AND c.connection_id = %s
+WHERE r.connection_id = %s
 GROUP BY 1, 2, 3 ORDER BY 1, 2
 """
 
@@ -71,12 +73,11 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2
 def totals_of(route: Route) -> list[Line]:
     """Return the totals of a route, by kind in the order of its kinds and by currency; one query."""
     kinds = [KINDS[name] for name in route.kinds if KINDS[name].booked]
-    pairs = [(kind.name, state) for kind in kinds for state in sorted(kind.booked)]
+    booked = [(kind.name, state, kind.booked_amount) for kind in kinds for state in sorted(kind.booked)]
+    names, states, fields = ([each[place] for each in booked] for place in range(3))
     lines: dict[tuple[str, str], Line] = {}
     with database.cursor() as cursor:
-        cursor.execute(
-            _SUMS, [route.target_id, route.source_id, [name for name, _ in pairs], [state for _, state in pairs]]
-        )
+        cursor.execute(_SUMS, [names, states, fields, route.target_id, route.source_id])
         for kind, currency, state, number, amount in cursor.fetchall():
             lines.setdefault((kind, currency), Line(kind, currency)).add(state, number, int(amount))
     order = {kind.name: place for place, kind in enumerate(kinds)}

@@ -74,6 +74,15 @@ def test_currencies_are_never_added_up(route: Route, copied: Callable[..., Copy]
     ]
 
 
+def test_of_a_payment_what_was_collected_counts(route: Route, copied: Callable[..., Copy]) -> None:
+    copy = copied("payment", "succeeded", 10_000, CopyState.EXPORTED)
+    Record.objects.filter(pk=copy.record_id).update(data={"amount": 10_000, "amount_received": 6_000})
+
+    (line,) = totals_of(route)
+
+    assert line.there.amount == 6_000
+
+
 def test_a_record_that_was_never_asked_to_be_exported_is_missing(route: Route, make_record: MakeRecord) -> None:
     record = make_record("invoice", state="paid")
     Record.objects.filter(pk=record.pk).update(amount=700, currency="EUR")

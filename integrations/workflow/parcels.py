@@ -141,7 +141,10 @@ def hold_key(connection_id: int, key: str) -> None:
 def retire_key(connection_id: int, key: str) -> None:
     """Let nothing be repeated under a key: one that travelled under it is let go. Call before that is committed."""
     if key:
-        Command.objects.filter(connection_id=connection_id, key=key).update(key_since=None)
+        rows = (
+            Command.objects.filter(connection_id=connection_id, key=key).order_by("pk").select_for_update(no_key=True)
+        )
+        Command.objects.filter(pk__in=list(rows.values_list("pk", flat=True))).update(key_since=None)
 
 
 def key_of(commands: Sequence[Command]) -> str:
@@ -164,13 +167,15 @@ def may_arrive_until(command: Command, adapter: Adapter) -> datetime | None:
     """Return until when a request that the command left with may still reach the provider and have its effect.
 
     None where that does no harm: the command goes out next under that very key, or the provider has answered to the
-    key and answers so again. Requests are held to arrive within the life of a key, or twice the time that a provider
-    gets to answer.
+    key and answers so again. What it turned away at the door (too many requests, the token, a conflict with the one
+    that is still under way) is no such answer. Requests are held to arrive within the life of a key, or twice the
+    time that a provider gets to answer.
     """
     if not command.key or command.key == key_of([command]):
         return None
     tried = Attempt.objects.filter(command__connection=command.connection_id, command__key=command.key, key=command.key)
-    if tried.filter(Q(state=AttemptState.ANSWERED, status__lt=500) | Q(category=Category.DUPLICATE)).exists():
+    said = Q(state=AttemptState.ANSWERED, status__lt=500) & ~Q(category__in=NOBODYS_FAULT)
+    if tried.filter(said | Q(category=Category.DUPLICATE)).exists():
         return None
     newest = tried.aggregate(at=Max("started_at"))["at"]
     longest = max(adapter.key_lifetime, timedelta(seconds=2 * settings.PROVIDER_TIMEOUT))

@@ -203,6 +203,21 @@ def test_what_the_provider_has_answered_to_is_not_waited_for(three: list[Command
     assert paid(sandbox) == {"pay-1": 1, "pay-2": 1, "pay-3": 1}
 
 
+@pytest.mark.parametrize("status", [401, 409, 429])
+def test_what_was_turned_away_at_the_door_is_waited_for(three: list[Command], sandbox: Sandbox, status: int) -> None:
+    cut(sandbox, {"kind": "error", "status": status, "on": "PUT *", "times": 1})
+    due_now()
+    Connection.objects.update(wait_until=None)
+    send_all()
+
+    Connection.objects.update(wait_until=None)
+    commands.look_for_effect(three[0], actor=TESTER, reason="The bank asks")
+    send_all()
+
+    assert outcomes(three)[0] == Outcome.UNKNOWN
+    assert paid(sandbox) == {}
+
+
 def test_alone_it_goes_again_at_once_under_the_key_that_it_had(
     target: Connection, invoice: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,18 @@ def copy_of(record: Record) -> Copy:
     return Copy.objects.select_related("command").get(record=record)
 
 
+def put(books: Sandbox, path: str, element: dict[str, Any], name: str = "") -> dict[str, Any]:
+    """Enter something in the books by hand."""
+    access, _ = books.tokens()
+    answer = httpx.put(
+        f"{books.url}/api.xro/2.0/{path}", json=element,
+        headers={"authorization": f"Bearer {access}", "xero-tenant-id": books.tenant_id},
+    )  # fmt: skip
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()[name or path][0]
+    return found
+
+
 def make_invoices(sandbox: Sandbox, count: int) -> list[str]:
     """Make approved invoices of EUR 10,000 in the sandbox, which counts them as nobody's effects; return their ids.
 

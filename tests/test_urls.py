@@ -103,7 +103,7 @@ LINES: dict[str, Line] = {
     "drift":           Line("403 200 200 200 200 403"),
     "drift_accept":    Line("403 200 200 200 403 403", "403 422 422 422 403 403", data={"row": "drift"}),
     "drift_ignore":    Line("403 200 200 200 403 403", "403 422 422 422 403 403", data={"row": "drift"}),
-    "drift_push":      Line("403 200 403 200 403 403", "403 422 403 422 403 403", data={"row": "drift"}),
+    "drift_push":      Line("403 302 403 302 403 403", "403 302 403 302 403 403", data={"row": "drift"}),
     "drift_report":    Line("403 403 200 403 200 403", "403 403 422 403 422 403"),
     "drift_runs":      Line("403 200 200 200 200 403"),
     "drift_cancel":    Line("403 200 403 200 403 403", "403 302 403 302 403 403", pk("check")),

@@ -67,7 +67,7 @@ class Copies:
         for connection_id, external_ids in wanted.items():
             of |= Q(connection_id=connection_id, external_id__in=external_ids)
         locked = Copy.objects.filter(of).order_by("pk").select_for_update(of=("self",), no_key=True)
-        rows = list(locked.select_related("record", "route"))
+        rows = list(locked.select_related("record", "route", "command"))
         found = cls(now, {(copy.connection_id, copy.resource, copy.external_id): copy for copy in rows})
         found.payments = payments_of(rows)
         for pk in {copy.connection_id for copy in rows}:

@@ -7,7 +7,7 @@ from integrations.journal.actor import Actor
 from integrations.journal.write import write_act
 from integrations.models import Copy, CopyState, Outcome, Record, WorkState
 from integrations.workflow import commands
-from integrations.workflow.errors import Refusal
+from integrations.workflow.errors import Refusal, require_reason
 from integrations.workflow.wake import EXPORTS, after_commit
 
 
@@ -18,8 +18,7 @@ def leave_out(copy: Copy, *, actor: Actor, reason: str) -> Copy:
     A command that was refused is cancelled; one that may have its effect has to come to its end first. Exported
     again, it is taken in again.
     """
-    if not reason.strip():
-        raise Refusal("Give a reason: it is kept in the journal with your name.")
+    require_reason(reason)
     Record.objects.select_for_update(no_key=True).get(pk=copy.record_id)
     held = (
         Copy.objects.select_for_update(of=("self",), no_key=True)

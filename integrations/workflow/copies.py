@@ -80,13 +80,29 @@ def _note(copy: Copy, command: Command, now: datetime) -> bool:
             copy.confirmed_at = command.confirmed_at or now
         return fresh or command.outcome == Outcome.CONFIRMED
     if not copy.flying:
-        return False
+        return _came_to_nothing(copy, command, now)
     over = command.state in (WorkState.DONE, WorkState.DISMISSED)
     copy.flying = not over
     if over or command.state == WorkState.PARKED or copy.state == CopyState.STOPPED:
         copy.state, copy.due_at = CopyState.DUE, now
         return True
     return False
+
+
+def _came_to_nothing(copy: Copy, command: Command, now: datetime) -> bool:
+    """Forget what was accepted and is not there after all, as a person or the provider says."""
+    made = copy.made.get(command.action)
+    if command.outcome != Outcome.FAILED or made is None or made["version"] != command.record_version:
+        return False
+    copy.made = {action: told for action, told in copy.made.items() if action != command.action}
+    if copy.external_id == made["external_id"] and not copy.made:
+        copy.resource, copy.external_id = "", ""
+    copy.flying, copy.state, copy.due_at = (
+        command.state not in (WorkState.DONE, WorkState.DISMISSED),
+        CopyState.DUE,
+        now,
+    )
+    return True
 
 
 def _accept(copy: Copy, command: Command, now: datetime) -> None:

@@ -135,13 +135,15 @@ def _decide(batch: Batch, copy: Copy) -> Step:
     part = part_of(batch, copy.record, seen_as=ours.pushed(copy))
     plan = plan_of(batch, part)
     if copy.push and (_ended(copy) or ours.digest(plan) != copy.push["plan"]):
-        return _give_up(batch, copy, plan)
+        return _give_up(batch, copy, part, plan)
     plan = ours.left(copy, plan)
     # What is made in place of another is not made before that was looked at.
     creates = isinstance(plan, Ask) and batch.adapter.actions[plan.action].creates and not copy.push
     awaited = batch.others.get(plan.part.record_id) if isinstance(plan, Await) else None
+    if isinstance(plan, Await) and (stays := _stays(batch, plan, awaited)):
+        plan = Impossible(stays)
     if isinstance(plan, Await):
-        _hurry(batch, plan, awaited)
+        _hurry(batch, copy, plan, awaited)
     return next_step(
         part,
         plan,
@@ -152,13 +154,26 @@ def _decide(batch: Batch, copy: Copy) -> Step:
     )
 
 
-def _hurry(batch: Batch, plan: Await, awaited: Copy | None) -> None:
+def _stays(batch: Batch, plan: Await, awaited: Copy | None) -> str:
+    """Say why what has to go first stays where it is: nothing more of it is exported. "" where it goes."""
+    if awaited is None or not plan.gone or awaited.state != CopyState.EXPORTED:
+        return ""
+    why = _ended(awaited)
+    if not why and plan.part.kind not in awaited.route.kinds:
+        why = f"Records of its kind are not exported to {batch.connection.name} any more"
+    name = f"{plan.part.kind} {plan.part.label}"
+    return f"Take {name} off at {batch.connection.name} first: it stands there. {why}." if why else ""
+
+
+def _hurry(batch: Batch, copy: Copy, plan: Await, awaited: Copy | None) -> None:
     """Have what is waited for planned, where nothing else would: it is to come, or it stands there and has to go."""
     other = batch.records[plan.part.record_id]
     if awaited is None:
         batch.missing[other.pk] = other.connection_id
+        batch.hurried.add(copy.pk)
     elif plan.gone and awaited.state == CopyState.EXPORTED:
         batch.to_go[other.pk] = other.connection_id
+        batch.hurried.add(copy.pk)
 
 
 def plan_of(batch: Batch, part: Part) -> Plan:
@@ -178,12 +193,14 @@ def said_of(batch: Batch, record: Record, plan: Plan) -> str:
     return asks(spec, where, content=plan.content, external_id=plan.external_id, record=record)
 
 
-def _give_up(batch: Batch, copy: Copy, plan: Plan) -> Step:
-    """Send nothing over theirs: another plan stands than the one that a person decided on."""
+def _give_up(batch: Batch, copy: Copy, part: Part, plan: Plan) -> Step:
+    """Send nothing over theirs: another plan stands than the one that a person decided on, or nothing goes any more."""
     asked = "" if _ended(copy) else said_of(batch, copy.record, plan)
     reason = ours.now_it_would(plan, asked)
     batch.given_up.append((copy, list(copy.push["drifts"]), reason))
     copy.push = {}
+    if ended := _ended(copy):
+        return Step(CopyState.EXPORTED if part.made else CopyState.NOT_NEEDED, ended)
     return Step(CopyState.STOPPED, reason, code=DIFFERS)
 
 
@@ -236,7 +253,7 @@ def _take(batch: Batch, copy: Copy, step: Step) -> None:
         batch.dropped.append(copy.command)
     copy.state, copy.reason, copy.waits_on_id = step.state, step.reason, step.waits_on
     # Should what is to bring it forward be lost, it is planned again after a while.
-    copy.asked_at = batch.now if step.look or step.drop else None
+    copy.asked_at = batch.now if step.look or step.drop or copy.pk in batch.hurried else None
     if step.look:
         batch.looks.append((batch.connection, copy.resource, copy.external_id))
     if step.ask:
@@ -273,6 +290,7 @@ def _write(batch: Batch) -> None:
     update_rows([*batch.pushed, *(copy for copy, _, _ in batch.given_up)], ours.MADE_ANEW)
     copies.note([command for command in submitted.values() if command and command.sent_at], batch.now)
     refetch.ask(batch.looks, batch.now)
+    ours.reopen(pk for _, drifts, _ in batch.given_up for pk in drifts)
     _note_failures(batch)
     append(batch.entries)
     _wake(batch)

@@ -66,6 +66,8 @@ class Batch:
     missing: dict[int, int] = field(default_factory=dict)
     #: Records that are there and have to go first, with their own connections.
     to_go: dict[int, int] = field(default_factory=dict)
+    #: Copies that wait for those, and are planned again should that be lost.
+    hurried: set[int] = field(default_factory=set)
     #: What was to be sent over theirs and is not: the copy, its differences, and why.
     given_up: list[tuple[Copy, list[int], str]] = field(default_factory=list)
     pushed: list[Copy] = field(default_factory=list)
@@ -95,7 +97,7 @@ def load(connection: Connection, rows: Sequence[Copy], now: datetime) -> Batch |
     _load_peers(batch)
     own = {copy.record_id: copy for copy in rows}
     others = Copy.objects.filter(connection=connection, record_id__in=batch.records.keys() - own.keys())
-    others = others.select_related("command") if batch.peers else others
+    others = others.select_related("route", *(["command"] if batch.peers else []))
     batch.others = {copy.record_id: copy for copy in others} | own
     _load_names(batch)
     batch.entered = entries_of({pk: r for pk, r in batch.records.items() if r.kind == "payment"})

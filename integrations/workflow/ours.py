@@ -101,7 +101,7 @@ def reopen(drifts: Iterable[int]) -> None:
 
 @transaction.atomic
 def give_up(undone: Sequence[tuple[Copy, Sequence[int], str]]) -> None:
-    """Open again what exports were to be written over whose plan has changed: copy, ids of differences, and why.
+    """Count and tell of what stands open again, since its plan has changed: copy, ids of differences, and why.
 
     By itself: it locks records, which planning does not hold.
     """
@@ -109,9 +109,8 @@ def give_up(undone: Sequence[tuple[Copy, Sequence[int], str]]) -> None:
         return
     records = {copy.record_id for copy, _, _ in undone}
     stuck.lock(records)
-    reopen(pk for _, drifts, _ in undone for pk in drifts)
     count_open(records)
     write(
-        about(copy.record, Lane.RECONCILIATION, "drift.not_pushed", f"Ours was not sent. {reason}")
+        about(copy.record, Lane.RECONCILIATION, "drift.not_pushed", f"Ours was not sent. {reason}", at=copy)
         for copy, _, reason in undone
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from integrations.canonical import KINDS
@@ -173,8 +173,8 @@ def start_again(route: Route, *, kinds: Iterable[str], since: datetime | None, a
     held.ended_at, held.ended_by, held.end_reason = None, "", ""
     held.kinds, held.since = _chosen(kinds, kinds_for(held.target)), since
     history.save(held, actor=actor, reason=reason or "Started again")
-    behind = Q(version=None) | Q(version__lt=F("record__version"))
-    many = Copy.objects.filter(behind, route=held, record__kind__in=held.kinds).update(
+    # All of them: what stood half done when the route ended is of the newest version, too.
+    many = Copy.objects.filter(route=held, record__kind__in=held.kinds).update(
         state=CopyState.DUE, due_at=timezone.now()
     )
     _note(held, "route.started_again", f"{actor.name} started the route {held} again; {many:,} records are due",

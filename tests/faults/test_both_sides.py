@@ -110,6 +110,8 @@ def _pay(business: Business, number: int, total: int, currency: str, *, succeede
     business.payments[f"pi_{number:04}"] = payment_object(
         f"pi_{number:04}", currency=currency, amount=total, amount_received=total if succeeded else 0,
         created=CREATED + number * 60 + 1800, status="succeeded" if succeeded else "requires_payment_method",
+        latest_charge={"id": f"ch_{number:04}", "object": "charge", "created": CREATED + number * 60 + 1860,
+                       "status": "succeeded", "amount_refunded": 0} if succeeded else None,
         last_payment_error=None if succeeded else {"code": "card_declined"},
         payment_details={"order_reference": f"in_{number:04}"},
     )  # fmt: skip

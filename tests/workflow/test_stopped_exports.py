@@ -22,8 +22,9 @@ from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.reconciliation import pushing
 from integrations.reconciliation.leaving_out import leave_out
 from integrations.workflow import copies
+from integrations.workflow.commands import resolve
 from integrations.workflow.errors import Refusal
-from tests.books import books, books_process, connect_books, copy_of, held, make_route, work_off
+from tests.books import books, books_process, connect_books, copy_of, held, make_route, put, work_off
 from tests.conftest import TESTER
 
 __all__ = ["books", "books_process"]
@@ -133,10 +134,9 @@ def test_what_was_changed_there_asks_finance_to_compare(route: Route, books: San
 
 
 def test_a_refused_command_gives_way_to_a_newer_version_of_its_record(
-    route: Route, books: Sandbox, customer: Record, make_record: MakeRecord
+    route: Route, books: Sandbox, customer: Record
 ) -> None:
-    older = make_record("customer", data=customer.data | {"name": "Halvorsen marine as"})
-    export(older)
+    put(books, "Contacts", {"Name": "Halvorsen Marine AS"})
     export(customer)
     refused = Command.objects.get(record=customer)
 
@@ -146,13 +146,12 @@ def test_a_refused_command_gives_way_to_a_newer_version_of_its_record(
     assert refused.outcome == Outcome.CANCELLED
     assert "The record has changed since: it is exported anew" in refused.outcome_reason
     assert copy_of(customer).state == CopyState.EXPORTED
-    assert {contact["Name"] for contact in held(books, "Contacts")} == {"Halvorsen marine as", "Halvorsen Shipping AS"}
+    assert {contact["Name"] for contact in held(books, "Contacts")} == {"Halvorsen Marine AS", "Halvorsen Shipping AS"}
     assert not Failure.objects.filter(resolved_at=None).exists()
 
 
-def test_a_refused_command_stays_while_its_record_does(route: Route, customer: Record, make_record: MakeRecord) -> None:
-    older = make_record("customer", data=customer.data | {"name": "Halvorsen marine as"})
-    export(older)
+def test_a_refused_command_stays_while_its_record_does(route: Route, books: Sandbox, customer: Record) -> None:
+    put(books, "Contacts", {"Name": "Halvorsen Marine AS"})
     export(customer)
 
     export(customer)
@@ -179,8 +178,8 @@ def test_what_is_left_out_asks_nobody_and_stays_out(
     assert JournalEntry.objects.get(action="export.left_out").reason == "Entered by hand as INV-77"
 
 
-def test_leaving_it_out_cancels_what_was_refused(route: Route, customer: Record, make_record: MakeRecord) -> None:
-    export(make_record("customer", data=customer.data | {"name": "Halvorsen marine as"}))
+def test_leaving_it_out_cancels_what_was_refused(route: Route, books: Sandbox, customer: Record) -> None:
+    put(books, "Contacts", {"Name": "Halvorsen Marine AS"})
     export(customer)
 
     leave_out(copy_of(customer), actor=TESTER, reason="The same company")
@@ -212,3 +211,21 @@ def test_nobody_leaves_out_without_a_reason_or_twice(route: Route, customer: Rec
     leave_out(copy_of(customer), actor=TESTER, reason="Not wanted")
     with pytest.raises(Refusal, match="left out already"):
         leave_out(copy_of(customer), actor=TESTER, reason="Not wanted")
+
+
+def test_what_a_person_says_is_not_there_is_exported_no_more_and_can_be_again(
+    route: Route, books: Sandbox, customer: Record
+) -> None:
+    export(customer)
+    command = Command.objects.get(record=customer)
+    Command.objects.filter(pk=command.pk).update(outcome=Outcome.ACCEPTED, state="parked")
+    books.lose("Contacts", copy_of(customer).external_id, gone=True)
+
+    resolve(command, outcome=Outcome.FAILED, actor=TESTER, reason="Nobody finds it there")
+    work_off()
+    stopped = copy_of(customer)
+    pushing.export_again(stopped, actor=TESTER, reason="It has to be there")
+    work_off()
+
+    assert (stopped.state, stopped.external_id, stopped.made) == (CopyState.STOPPED, "", {})
+    assert [contact["Name"] for contact in held(books, "Contacts")] == ["Halvorsen Marine AS"]

@@ -134,8 +134,12 @@ def _payment(part: Part) -> Plan:
     if wrong:
         return wrong
     collected_at = _collected_at(part, invoice)
-    if not collected_at:
+    if not collected_at and _pays_alone(part, invoice) and invoice.state == "open":
         return Await(invoice, reason="Waits until its provider or its invoice tells when the money was collected.")
+    if not collected_at:
+        return Impossible(
+            "Nobody has told when its money was collected. Publish a mapping that tells it, then check the payment."
+        )
     content = {
         "invoice": invoice.external_id,
         "currency": part.data["currency"],
@@ -151,8 +155,11 @@ def _collected_at(part: Part, invoice: Part) -> str | None:
     An invoice is paid with its last payment. So its time is that of a payment only where that pays it alone.
     """
     told = part.data.get("collected_at") or part.entered_at
-    alone = part.data["amount_received"] >= invoice.data["total"]
-    return told or (invoice.data.get("paid_at") if alone else None)
+    return told or (invoice.data.get("paid_at") if _pays_alone(part, invoice) else None)
+
+
+def _pays_alone(part: Part, invoice: Part) -> bool:
+    return bool(part.data["amount_received"] >= invoice.data["total"])
 
 
 def _refund(part: Part) -> Plan:

@@ -29,7 +29,7 @@ def sandbox() -> Iterator[Sandbox]:
 def connect(client: Client, sandbox: Sandbox, **given: Any) -> Any:
     values = {
         "connection_name": "Books", "tenant_id": sandbox.tenant_id, "client_id": sandbox.client_id,
-        "sales_account": "200", "payment_account": "090", "tax_type": "OUTPUT", "page_size": "100",
+        "sales_account": "200", "payment_account": "090", "tax_type": "OUTPUT", "page_size": "100", "time_zone": "UTC",
         "api_base": sandbox.url, "identity_base": sandbox.url, "reason": "Our books",
         "secret_client_secret": sandbox.client_secret, "secret_refresh_token": sandbox.tokens()[1],
     } | given  # fmt: skip

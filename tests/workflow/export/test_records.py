@@ -6,7 +6,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import httpx
 import pytest
 from django.db import transaction
 from django.utils import timezone
@@ -33,10 +32,11 @@ from integrations.models import Link as Tie
 from integrations.providers.xero.sandbox.harness import Sandbox
 from integrations.reconciliation import pushing
 from integrations.reconciliation.check import check_record
+from integrations.reconciliation.leaving_out import leave_out
 from integrations.reconciliation.resolve import accept, push
 from integrations.workflow import copies, export, sending
 from integrations.workflow.errors import Refusal
-from tests.books import copy_of, held, work_off
+from tests.books import copy_of, held, put, work_off
 from tests.conftest import TESTER, in_thread
 from tests.workflow.export.conftest import AT, MakeRecord, change, export_everything, long_ago
 
@@ -227,6 +227,23 @@ def test_why_a_payment_is_deleted_stands_in_its_timeline(
     )
 
 
+def test_a_payment_that_was_left_out_stops_the_voiding_and_planning_comes_to_rest(
+    route: Route, books: Sandbox, story: dict[str, Record]
+) -> None:
+    (payment,) = partly_paid(story, 2_000)
+    leave_out(copy_of(payment), actor=TESTER, reason="The bank books it")
+    long_ago()
+
+    change(story["invoice"], state="void")
+    work_off()
+
+    stopped = copy_of(story["invoice"])
+    assert stopped.state == CopyState.STOPPED
+    assert stopped.reason.startswith(f"Take payment {payment.label} off at Books first: it stands there. Left out by")
+    assert not export.is_due()
+    assert held(books, "Invoices")[0]["AmountPaid"] == 20.0
+
+
 def test_a_payment_of_somebody_else_stops_the_voiding_and_nothing_is_deleted(
     route: Route, books: Sandbox, story: dict[str, Record]
 ) -> None:
@@ -364,18 +381,6 @@ def bill_of(customer: str) -> dict[str, Any]:
     line = {"Description": "By hand", "Quantity": 1, "UnitAmount": 50, "AccountCode": "200"}
     return {"Type": "ACCREC", "Contact": {"ContactID": customer}, "Status": "AUTHORISED", "Date": "2026-11-02",
             "DueDate": "2026-12-02", "LineAmountTypes": "NoTax", "LineItems": [line]}  # fmt: skip
-
-
-def put(books: Sandbox, path: str, element: dict[str, Any], name: str = "") -> dict[str, Any]:
-    """Enter something in the books by hand."""
-    access, _ = books.tokens()
-    answer = httpx.put(
-        f"{books.url}/api.xro/2.0/{path}", json=element,
-        headers={"authorization": f"Bearer {access}", "xero-tenant-id": books.tenant_id},
-    )  # fmt: skip
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()[name or path][0]
-    return found
 
 
 def test_a_change_here_goes_there(route: Route, books: Sandbox, story: dict[str, Record]) -> None:

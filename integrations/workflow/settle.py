@@ -69,12 +69,13 @@ def settle(reads: Sequence[Read], connections: dict[int, Connection], owner: uui
         else:
             _take(batch, read)
         batch.entries += [(entry, None) for entry in batch.echoes.hear(read)]
+    # First: what a transition makes due stays due.
+    batch.copies.write()
     batch.board.write()
     batch.echoes.write()
     _write_events(batch, reads, owner)
     _write_failures(batch, reads)
     Comparison.write(batch.comparisons, now)
-    batch.copies.write()
     _write_journal(batch)
     waits.wake(batch.arrived)
     refetch.ask(batch.wanted, now)

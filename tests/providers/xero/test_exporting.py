@@ -153,16 +153,24 @@ def test_a_payment_of_an_invoice_is_entered_with_what_was_received_when_it_came_
     }
 
 
-@pytest.mark.parametrize(("paid_at", "received"), [(None, 11_900), ("2026-11-21T10:00:00Z", 5_900)])
-def test_a_payment_waits_where_nobody_told_when_it_came_in(paid_at: str | None, received: int) -> None:
-    paid = in_the_books(invoice(paid_at=paid_at), "invoice.create")
+def test_a_payment_waits_for_its_invoice_where_that_may_still_tell_when_it_came_in() -> None:
+    paid = in_the_books(invoice(paid_at=None), "invoice.create")
     part = payment(invoice=paid)
 
-    plan = EXPORTER.plan(replace(part, data={**part.data, "amount_received": received, "collected_at": None}))
+    plan = EXPORTER.plan(replace(part, data={**part.data, "collected_at": None}))
 
     assert isinstance(plan, Await)
     assert plan.part == paid
     assert "when the money was collected" in plan.reason
+
+
+def test_an_instalment_of_which_nobody_told_when_it_came_in_is_for_a_person() -> None:
+    part = payment(invoice=in_the_books(invoice("paid", paid_at="2026-11-21T10:00:00Z"), "invoice.create"))
+
+    plan = EXPORTER.plan(replace(part, data={**part.data, "amount_received": 5_900, "collected_at": None}))
+
+    assert isinstance(plan, Impossible)
+    assert plan.reason.startswith("Nobody has told when its money was collected.")
 
 
 @pytest.mark.parametrize("state", ["pending", "requires_action", "processing", "failed", "canceled"])

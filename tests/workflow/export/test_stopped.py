@@ -1,13 +1,11 @@
 """What an export needs a person for is told to people, and ends with a decision, a correction or another version."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from integrations.models import (
     Command,
-    Connection,
     Copy,
     CopyState,
     Failure,
@@ -15,7 +13,6 @@ from integrations.models import (
     Outcome,
     Record,
     Route,
-    Tenant,
 )
 from integrations.models import Link as Tie
 from integrations.providers.xero.sandbox.harness import Sandbox
@@ -24,24 +21,11 @@ from integrations.reconciliation.leaving_out import leave_out
 from integrations.workflow import copies
 from integrations.workflow.commands import resolve
 from integrations.workflow.errors import Refusal
-from tests.books import books, books_process, connect_books, copy_of, held, make_route, put, work_off
+from tests.books import copy_of, held, put, work_off
 from tests.conftest import TESTER
+from tests.workflow.export.conftest import AT, MakeRecord
 
-__all__ = ["books", "books_process"]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-AT = "2026-11-18T09:15:00Z"
-MakeRecord = Callable[..., Record]
-
-
-@pytest.fixture
-def target(tenant: Tenant, books: Sandbox) -> Connection:
-    return connect_books(tenant, books)
-
-
-@pytest.fixture
-def route(connection: Connection, target: Connection) -> Route:
-    return make_route(connection, target)
 
 
 @pytest.fixture
